@@ -1,0 +1,41 @@
+# make demo   sets up .venv and runs the main job on samples/
+# make test   sets up .venv and runs lint, type check and all tests
+# PYTHON=python3.12 make test   picks the interpreter
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+DEMO := demo_output
+
+.PHONY: demo test lint requirements clean
+
+demo: $(VENV)/.ready
+	$(BIN)/fgbg generate --backgrounds samples/backgrounds --foregrounds samples/foregrounds \
+	  --output $(DEMO)
+	$(BIN)/fgbg verify $(DEMO)
+
+test: lint
+	$(BIN)/python -m pytest -q
+
+lint: $(VENV)/.ready
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+# The pinned requirements first, then this project by reference: done again only when they change.
+$(VENV)/.ready: requirements-dev.txt setup.py
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation \
+	  --editable .
+	touch $@
+
+# Pins everything anew, for all Python versions at once; needs uv.
+requirements:
+	uv pip compile --quiet --universal --python-version 3.10 --no-annotate setup.py \
+	  --output-file requirements.txt
+	uv pip compile --quiet --universal --python-version 3.10 --no-annotate --extra dev setup.py \
+	  --constraint requirements.txt --output-file requirements-dev.txt
+
+clean:
+	rm -rf $(VENV) $(DEMO) build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -1,0 +1,1 @@
+"""The depth networks: loading them from files and running them on pictures."""

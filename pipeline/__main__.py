@@ -1,0 +1,71 @@
+"""The command line: `fgbg COMMAND ...`, the same as `python -m pipeline COMMAND ...`."""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+import os
+import sys
+
+from pipeline import __version__
+from pipeline.exit_codes import INTERRUPTED, WRONG_USE, UserError
+
+# Module of each command and what it does. Imported when asked for: --help stays quick.
+_COMMANDS = {
+    "generate": ("pipeline.generate", "make a data set, resume one, or extend one"),
+    "verify": ("pipeline.verify", "read a data set back and prove it"),
+}
+_SINGLE_THREADED = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")
+
+
+def _usage() -> str:
+    lines = "\n".join(f"  {name:10} {text}" for name, (_, text) in _COMMANDS.items())
+    return (
+        "usage: fgbg COMMAND ...\n\n"
+        "Large labelled data sets for monocular depth and segmentation, from backgrounds and "
+        f"foreground cut-outs.\n\ncommands:\n{lines}\n\n"
+        "fgbg COMMAND --help tells a command's options. fgbg --version tells the version."
+    )
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Runs a command.
+
+    Args:
+        arguments: The command line without the program's name; None: this process' own.
+
+    Returns:
+        The exit code.
+    """
+    given = sys.argv[1:] if arguments is None else arguments
+    if not given or given[0] in ("-h", "--help"):
+        print(_usage())
+        return 0 if given else WRONG_USE
+    if given[0] == "--version":
+        print(f"fgbg {__version__}")
+        return 0
+    command = given[0]
+    if command not in _COMMANDS:
+        near = difflib.get_close_matches(command, _COMMANDS, n=1)
+        hint = f"; did you mean {near[0]}?" if near else ""
+        print(f"fgbg: unknown command {command}{hint}\n{_usage()}", file=sys.stderr)
+        return WRONG_USE
+    # The processes are the threads: a pool in each of them would only be in the way.
+    for name in _SINGLE_THREADED:
+        os.environ.setdefault(name, "1")
+    try:
+        return importlib.import_module(_COMMANDS[command][0]).main(given[1:])
+    except UserError as error:
+        print(f"fgbg {command}: {error}", file=sys.stderr)
+        return WRONG_USE
+    except KeyboardInterrupt:
+        print(
+            f"\nfgbg {command}: interrupted. Nothing that was made is lost: the same command "
+            "goes on from here.",
+            file=sys.stderr,
+        )
+        return INTERRUPTED
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,317 @@
+"""`fgbg generate`: from the command line to a data set."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import dataclasses
+import fcntl
+import os
+import sys
+import time
+from collections.abc import Iterator
+from typing import Any
+
+from models import depth_card
+from models.depth_card import DepthModelError
+from pipeline import options
+from pipeline.exit_codes import OK, UserError
+from pipeline.merge import JobConflict, merge
+from pipeline.processes import available_cores
+from transforms import catalogue, storage
+from transforms import job as jobs
+from transforms.catalogue import BACKGROUND, FOREGROUND, Checked, InputError
+from transforms.job import Configuration, Job
+
+LOCK = "_work/lock"
+# What a data set of ours consists of, besides the folders bgN: all that --overwrite deletes.
+_OURS = (
+    jobs.BACKGROUNDS,
+    jobs.FOREGROUNDS,
+    "PlotImages",
+    "tfrecord",
+    "_work",
+    "manifest.parquet",
+    "generation.json",
+    "errors.jsonl",
+    "index.html",
+    "README.md",
+)
+_PROBLEMS_SHOWN = 200
+
+
+@dataclasses.dataclass(frozen=True)
+class Request:
+    """What a run is asked to do, after all checks.
+
+    Attributes:
+        output: The data set's folder.
+        job: What the data set is to be.
+        stored: What it is; None where there is none.
+        paths: Where each input is, by kind and file name.
+        depth_path: Where the depth network lies, or None.
+        workers: Number of processes.
+        beam_options: Options for Beam, as given.
+    """
+
+    output: str
+    job: Job
+    stored: Job | None
+    paths: dict[tuple[str, str], str]
+    depth_path: str | None
+    workers: int
+    beam_options: list[str]
+
+
+def main(arguments: list[str]) -> int:
+    """Runs `fgbg generate`.
+
+    Args:
+        arguments: The command line after the command's name.
+
+    Returns:
+        The exit code.
+    """
+    parser = options.generate_parser()
+    asked, beam_options = options.parse(parser, arguments)
+    started = time.monotonic()
+    asked.output = asked.output.rstrip("/") or "/"
+    configuration = _configuration(asked)
+    stored = _stored_job(asked)
+    request = _request(asked, configuration, stored, beam_options)
+    if asked.plan:
+        from pipeline import plan
+
+        plan.show(request.job, request.stored, request.paths, request.depth_path, request.workers)
+        return OK
+    with _lock(asked.output):
+        if asked.overwrite:
+            _delete(asked.output)
+        _store(request)
+        runner = _other_runner(beam_options)
+        if runner:
+            from pipeline import remote
+
+            return remote.run(request.output, request.job, request.depth_path, beam_options)
+        from pipeline import local  # imports Beam: not before the checks have passed
+
+        return local.run(
+            request.output,
+            request.job,
+            request.depth_path,
+            request.workers,
+            beam_options,
+            started,
+        )
+
+
+def _other_runner(beam_options: list[str]) -> str | None:
+    """The runner to hand the whole graph to; None to use this machine's cores."""
+    if not beam_options:
+        return None
+    from pipeline.beam_options import runner_of
+
+    runner = runner_of(beam_options)
+    return None if runner in (None, "FnApiRunner") else runner
+
+
+def _configuration(asked: argparse.Namespace) -> Configuration:
+    if asked.format == "tfrecord":
+        raise UserError("--format tfrecord: this version writes images only")
+    canvas = asked.canvas or (2 * asked.size[0], 2 * asked.size[1])
+    if asked.size[0] * canvas[1] != asked.size[1] * canvas[0]:
+        raise UserError(
+            f"--size {asked.size[0]}x{asked.size[1]} and --canvas {canvas[0]}x{canvas[1]} have "
+            "different aspects: pictures would be distorted"
+        )
+    model = None
+    if asked.depth_model != "none":
+        overrides: dict[str, Any] = {}
+        if asked.depth_input_range is not None:
+            overrides["input_range"] = asked.depth_input_range
+        if asked.depth_output_unit is not None:
+            overrides["metres_per_unit"] = asked.depth_output_unit
+        try:
+            model = depth_card.inspect(asked.depth_model, overrides)
+        except DepthModelError as error:
+            raise UserError(str(error)) from error
+    depth_range = asked.depth_range or (model.card.max_depth_m if model else 10.0)
+    return Configuration(
+        output_format=asked.format,
+        size=asked.size,
+        canvas=canvas,
+        placements=[asked.placements],
+        mirror=asked.mirror,
+        fg_scale=asked.fg_scale,
+        truncation=asked.truncation,
+        seed=asked.seed,
+        image_quality=asked.image_quality,
+        mask_format=asked.mask_format,
+        depth_format=asked.depth_format,
+        depth_range_m=depth_range,
+        depth_model=model.to_dict() if model else None,
+        splits=asked.splits,
+    )
+
+
+def _stored_job(asked: argparse.Namespace) -> Job | None:
+    """The job of the data set that is there, or None if there is none or it is to be deleted."""
+    output = asked.output
+    if not storage.is_gcs(output) and os.path.exists(output) and not os.path.isdir(output):
+        raise UserError(f"--output {output}: a file, not a folder")
+    try:
+        stored = jobs.read(output)
+    except ValueError as error:
+        if asked.overwrite:
+            return None  # unreadable, but ours: the file is there
+        raise UserError(f"{error}; --overwrite starts anew") from error
+    if stored is None and _is_occupied(output):
+        raise UserError(
+            f"--output {output}: the folder is not empty and holds no data set of fgbg; give an "
+            "empty or a new one (--overwrite deletes data sets of fgbg, nothing else)"
+        )
+    return None if asked.overwrite else stored
+
+
+def _is_occupied(output: str) -> bool:
+    names = storage.storage_for(output).children(output)
+    # A run that found bad inputs leaves no more than the folder of its lock.
+    return bool(set(names) - {"_work"})
+
+
+def _request(
+    asked: argparse.Namespace,
+    configuration: Configuration,
+    stored: Job | None,
+    beam_options: list[str],
+) -> Request:
+    """Finds and checks the inputs, and merges them with what is there."""
+    found: dict[str, list[str]] = {}
+    for kind, source in ((BACKGROUND, asked.backgrounds), (FOREGROUND, asked.foregrounds)):
+        try:
+            found[kind], ignored = catalogue.find(source, f"--{kind}s")
+        except InputError as error:
+            raise UserError(str(error)) from error
+        if ignored:
+            names = ", ".join(path.rpartition("/")[2] for path in ignored[:5])
+            more = f" and {len(ignored) - 5} more" if len(ignored) > 5 else ""
+            _say(f"Not pictures by their names, left out of --{kind}s: {names}{more}")
+    both = sorted(set(found[BACKGROUND]) & set(found[FOREGROUND]))
+    if both:
+        raise UserError(f"{both[0]} is among both --backgrounds and --foregrounds")
+    checked = {
+        kind: catalogue.check(paths, kind, configuration.canvas, _known(stored, kind), _nothing)
+        for kind, paths in found.items()
+    }
+    skipped = _handle_problems(checked, asked.skip_bad_inputs)
+    good = {kind: [c for c in entries if not c.problem] for kind, entries in checked.items()}
+    for kind, entries in good.items():
+        if not entries:
+            raise UserError(f"--{kind}s: not one of the {len(found[kind])} files can be used")
+    try:
+        job = merge(stored, configuration, good[BACKGROUND], good[FOREGROUND], skipped)
+    except JobConflict as error:
+        raise UserError(
+            f"{asked.output} holds a data set of another configuration:\n{error}\nGive the same "
+            "options to resume it, another --output, or --overwrite to start anew"
+        ) from error
+    _warn(job)
+    paths = {(kind, c.file): c.path for kind, entries in good.items() for c in entries}
+    return Request(
+        asked.output,
+        job,
+        stored,
+        paths,
+        asked.depth_model if configuration.depth_model else None,
+        asked.workers or available_cores(),
+        beam_options,
+    )
+
+
+def _known(stored: Job | None, kind: str) -> dict[str, jobs.InputPicture]:
+    if stored is None:
+        return {}
+    entries = stored.backgrounds if kind == BACKGROUND else stored.foregrounds
+    return {entry.file: entry for entry in entries}
+
+
+def _handle_problems(
+    checked: dict[str, list[Checked]], skip_bad_inputs: bool
+) -> list[dict[str, str]]:
+    """Raises for bad inputs, or tells which are left out."""
+    bad = [(kind, c) for kind, entries in checked.items() for c in entries if c.problem]
+    if not bad:
+        return []
+    lines = [f"  {kind} {c.path}: {c.problem}" for kind, c in bad[:_PROBLEMS_SHOWN]]
+    if len(bad) > _PROBLEMS_SHOWN:
+        lines.append(f"  and {len(bad) - _PROBLEMS_SHOWN} more")
+    total = sum(len(entries) for entries in checked.values())
+    listing = "\n".join(lines)
+    if not skip_bad_inputs:
+        raise UserError(
+            f"{len(bad)} of {total} inputs cannot be used:\n{listing}\nMend or remove them, or "
+            "go on without them by --skip_bad_inputs"
+        )
+    _say(f"{len(bad)} of {total} inputs are left out:\n{listing}")
+    return [{"kind": kind, "file": c.file, "problem": c.problem} for kind, c in bad]
+
+
+def _warn(job: Job) -> None:
+    for kind, entries in ((BACKGROUND, job.backgrounds), (FOREGROUND, job.foregrounds)):
+        for files in catalogue.duplicates(entries):
+            _say(f"Warning: these {kind}s are the same file: {', '.join(files)}")
+    present = {background.split for background in job.backgrounds}
+    for name, share in job.configuration.splits:
+        if share > 0 and name not in present:
+            _say(
+                f"Warning: split {name} gets no background: whole backgrounds are held out, and "
+                f"there are {len(job.backgrounds)}"
+            )
+
+
+@contextlib.contextmanager
+def _lock(output: str) -> Iterator[None]:
+    """Keeps a second run away from the same local data set, until this process has ended."""
+    if storage.is_gcs(output):
+        yield
+        return
+    path = os.path.join(output, LOCK)
+    try:
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        file = open(path, "w")  # noqa: SIM115 - held open, and with it the lock
+    except OSError as error:
+        raise UserError(f"--output {output}: cannot be written: {error.strerror}") from error
+    with file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            raise UserError(f"--output {output}: another fgbg is writing to it") from error
+        yield
+
+
+def _delete(output: str) -> None:
+    """Deletes a data set of ours and nothing else; the job goes last, so that it can be redone."""
+    store = storage.storage_for(output)
+    for name in store.children(output):
+        if (name in _OURS and name != "_work") or (name.startswith("bg") and name[2:].isdecimal()):
+            store.delete(storage.join(output, name))
+    for name in (jobs.COMMITS, jobs.FAILED, jobs.JOB_FILE):
+        store.delete(storage.join(output, name))
+
+
+def _store(request: Request) -> None:
+    """Writes the job and the inputs as used, before any work."""
+    if request.stored is None or request.stored != request.job:
+        jobs.write(request.output, request.job)
+    try:
+        catalogue.store_inputs(request.output, request.job, request.paths)
+    except InputError as error:
+        raise UserError(str(error)) from error
+
+
+def _say(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
+
+
+def _nothing() -> None:
+    pass

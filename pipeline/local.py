@@ -1,0 +1,166 @@
+"""The main job on this machine: a worker process for each core, then the summary."""
+
+from __future__ import annotations
+
+import dataclasses
+import sys
+import time
+from collections import Counter
+from collections.abc import MutableSequence
+from typing import Any
+
+from pipeline import worker
+from pipeline.exit_codes import OK, SOME_FAILED
+from pipeline.graph import GraphArguments
+from pipeline.processes import ProcessGroup, WorkersDied, available_cores
+from pipeline.progress import Progress, byte_size, duration
+from transforms import commit, meter, storage
+from transforms.job import Job
+from transforms.summarise import ERRORS, GENERATION, Summary
+from transforms.work_unit import WorkUnit, sample_numbers
+
+# Deaths of worker processes at one unit after which it is recorded as failed.
+_DEATHS_OF_A_UNIT = 2
+_REPORT = "PlotImages/rows.png"
+
+
+def run(
+    output: str,
+    job: Job,
+    depth_path: str | None,
+    workers: int,
+    beam_options: list[str],
+    started: float,
+) -> int:
+    """Makes what is missing of a data set, then summarises it.
+
+    Args:
+        output: The data set; its job and inputs are stored.
+        job: Its job.
+        depth_path: Where the depth network lies, or None.
+        workers: Number of processes.
+        beam_options: Options for Beam, as given.
+        started: time.monotonic() at the start of the command.
+
+    Returns:
+        The exit code.
+    """
+    commit.clear_failures(output)
+    done = commit.committed(output)
+    samples_done = _samples(job, done)
+    missing = job.units - len(done)
+    if not missing and storage.storage_for(output).exists(storage.join(output, GENERATION)):
+        print(f"All {job.samples:,} samples are there already; nothing to do.", file=sys.stderr)
+        print(f"Look at {storage.join(output, _REPORT)}")
+        return OK
+    if samples_done:
+        print(f"Resuming: {samples_done:,} of {job.samples:,} samples are there.", file=sys.stderr)
+    threads = max(1, available_cores() // workers)
+    group = ProcessGroup(meter.ARRAY_LENGTH, threads)
+    totals, peak = [0] * meter.ARRAY_LENGTH, 0
+    if missing:
+        progress = Progress("samples", job.samples, samples_done)
+        try:
+            whole = GraphArguments.of(output, job, depth_path, threads)
+            totals, peak = _make(group, progress, whole, min(workers, missing), beam_options)
+        except WorkersDied as error:
+            print(
+                f"fgbg generate: {error}. Nothing that was made is lost: the same command "
+                "resumes; fewer --workers need less memory.",
+                file=sys.stderr,
+            )
+            return SOME_FAILED
+        finally:
+            progress.close()
+    timings = _timings(totals, workers, started, peak)
+    (summary,), _ = group.run(worker.summarise_output, [(output, timings)])
+    _report(output, job, summary, time.monotonic() - started)
+    return OK if summary.samples == job.samples else SOME_FAILED
+
+
+def _samples(job: Job, units: set[WorkUnit]) -> int:
+    c = job.configuration
+    return sum(len(sample_numbers(c.placements, c.mirror, unit)) for unit in units)
+
+
+def _make(
+    group: ProcessGroup,
+    progress: Progress,
+    whole: GraphArguments,
+    workers: int,
+    beam_options: list[str],
+) -> tuple[list[int], int]:
+    """Runs Generate over all slices: sums of the counters, greatest memory of a worker."""
+    slices = [
+        worker.SliceOfGenerate(
+            dataclasses.replace(whole, slice_index=i, slices=workers), beam_options
+        )
+        for i in range(workers)
+    ]
+    samples = meter.COUNTERS.index("samples")
+    failed = meter.COUNTERS.index("units_failed")
+    deaths: Counter[WorkUnit] = Counter()
+    given_up = 0
+
+    def on_tick(totals: list[int]) -> None:
+        progress.update(totals[samples], totals[failed] + given_up)
+
+    def on_death(counters: MutableSequence[int], argument: Any, how: str) -> Any:
+        nonlocal given_up
+        unit = meter.unit_at_death(counters)
+        progress.say(
+            f"A worker process died ({how})"
+            + (f" while making {unit.name}" if unit else "")
+            + "; its work goes on in a new one."
+        )
+        if unit is None:
+            return argument
+        deaths[unit] += 1
+        if deaths[unit] < _DEATHS_OF_A_UNIT:
+            return argument
+        given_up += 1
+        reason = f"the worker process died {deaths[unit]} times while making it: {how}"
+        commit.write_failure(whole.output, unit, "Generate", reason)
+        without = argument.graph.without | {unit.name}
+        return dataclasses.replace(
+            argument, graph=dataclasses.replace(argument.graph, without=without)
+        )
+
+    peaks, totals = group.run(worker.make_slice, slices, on_tick, on_death)
+    return totals, max(peaks)
+
+
+def _timings(totals: list[int], workers: int, started: float, peak: int) -> dict[str, Any]:
+    """What generation.json says of a run."""
+    counted = dict(zip(meter.COUNTERS, totals, strict=False))
+    return {
+        "wall_s": round(time.monotonic() - started, 3),
+        "workers": workers,
+        "samples": counted["samples"],
+        "units_done": counted["units_done"],
+        "units_skipped": counted["units_skipped"],
+        "units_failed": counted["units_failed"],
+        "bytes": counted["bytes"],
+        "compose_s": counted["compose_microseconds"] / 1e6,
+        "depth_s": counted["depth_microseconds"] / 1e6,
+        "write_s": counted["write_microseconds"] / 1e6,
+        "peak_memory_of_a_worker_bytes": peak,
+        "peak_memory_of_the_launcher_bytes": worker.peak_memory(),
+    }
+
+
+def _report(output: str, job: Job, summary: Summary, wall: float) -> None:
+    """The closing lines."""
+    c = job.configuration
+    print(
+        f"{summary.samples:,} samples ({c.size[0]}x{c.size[1]}), {byte_size(summary.bytes)}, in "
+        f"{duration(wall)}: {output}"
+    )
+    if summary.empty_masks:
+        print(f"Warning: {summary.empty_masks:,} masks are empty: foregrounds too thin to see")
+    if summary.failed:
+        print(
+            f"{summary.failed:,} units failed: {storage.join(output, ERRORS)} says why; the same "
+            "command tries them again"
+        )
+    print(f"Look at {storage.join(output, _REPORT)}")

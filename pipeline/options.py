@@ -1,0 +1,314 @@
+"""The command line of `fgbg generate`: every option, its check and its default."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import difflib
+import math
+import re
+from collections.abc import Callable
+from typing import Any, NoReturn
+
+from pipeline.exit_codes import WRONG_USE
+
+_SIZE = re.compile(r"(\d+)(?:[xX](\d+))?")
+_SPLIT = re.compile(r"([A-Za-z][A-Za-z0-9_]*)=([0-9.eE+-]+)")
+
+
+class Parser(argparse.ArgumentParser):
+    """An argparse parser whose errors suggest what was meant."""
+
+    def __init__(self, **settings: Any) -> None:
+        super().__init__(
+            allow_abbrev=False, formatter_class=argparse.ArgumentDefaultsHelpFormatter, **settings
+        )
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(WRONG_USE, f"{self.prog}: {message}\nTry: {self.prog} --help\n")
+
+
+def suggest(unknown: str, known: list[str]) -> str:
+    """An error text for an unknown option or command, with the nearest known one."""
+    name = unknown.partition("=")[0]
+    # People write dashes for underscores: those are the nearest of all.
+    exact = [k for k in known if k.replace("-", "_") == "--" + name.lstrip("-").replace("-", "_")]
+    near = exact or difflib.get_close_matches(name, known, n=1, cutoff=0.6)
+    return f"unknown option {name}" + (f"; did you mean {near[0]}?" if near else "")
+
+
+def size(text: str) -> tuple[int, int]:
+    """Width and height of N or WxH."""
+    match = _SIZE.fullmatch(text)
+    if not match:
+        raise argparse.ArgumentTypeError(f"{text!r} is neither N nor WxH (pixels)")
+    width = int(match[1])
+    height = int(match[2] or match[1])
+    if not (8 <= width <= 8192 and 8 <= height <= 8192):
+        raise argparse.ArgumentTypeError(f"{text!r}: sides must be 8..8192 pixels")
+    return width, height
+
+
+def boolean(text: str) -> bool:
+    """true or false, as a Flex Template hands them over."""
+    if text.lower() in ("true", "yes", "1"):
+        return True
+    if text.lower() in ("false", "no", "0"):
+        return False
+    raise argparse.ArgumentTypeError(f"{text!r} is neither true nor false")
+
+
+def number(least: float, greatest: float, kind: type = float) -> Callable[[str], Any]:
+    """A parser of numbers in a closed range."""
+
+    def parse(text: str) -> Any:
+        try:
+            value = kind(text)
+        except ValueError:
+            value = math.nan
+        if not least <= value <= greatest:
+            word = "a whole number" if kind is int else "a number"
+            upper = "" if math.isinf(greatest) else f" to {greatest:g}"
+            raise argparse.ArgumentTypeError(f"{text!r} is not {word} from {least:g}{upper}")
+        return value
+
+    return parse
+
+
+def numbers(count: int, what: str) -> Callable[[str], tuple[float, ...]]:
+    """A parser of a fixed number of finite numbers with commas between them."""
+
+    def parse(text: str) -> tuple[float, ...]:
+        try:
+            values = tuple(float(part) for part in text.split(","))
+        except ValueError:
+            values = ()
+        if len(values) != count or not all(math.isfinite(v) for v in values):
+            raise argparse.ArgumentTypeError(f"{text!r} is not {what}")
+        return values
+
+    return parse
+
+
+def scale(text: str) -> tuple[float, float]:
+    """MIN,MAX of --fg_scale."""
+    least, greatest = numbers(2, "MIN,MAX, such as 0.3,0.6")(text)
+    if not 0 < least <= greatest <= 1:
+        raise argparse.ArgumentTypeError(f"{text!r}: 0 < MIN <= MAX <= 1 must hold")
+    return least, greatest
+
+
+def splits(text: str) -> list[tuple[str, float]]:
+    """Names and shares of NAME=SHARE,..."""
+    found: dict[str, float] = {}
+    for part in text.split(","):
+        match = _SPLIT.fullmatch(part.strip())
+        share = -1.0
+        with contextlib.suppress(ValueError):
+            share = float(match[2]) if match else share
+        if not match or not 0 <= share <= 1:
+            raise argparse.ArgumentTypeError(f"{part!r} is not NAME=SHARE with a share of 0..1")
+        if match[1] in found:
+            raise argparse.ArgumentTypeError(f"split {match[1]} is there twice")
+        found[match[1]] = share
+    if abs(sum(found.values()) - 1) > 1e-6:
+        raise argparse.ArgumentTypeError(f"the shares in {text!r} do not sum to 1")
+    return list(found.items())
+
+
+def generate_parser() -> Parser:
+    """The parser of `fgbg generate`; what it leaves over are Beam's options."""
+    parser = Parser(
+        prog="fgbg generate",
+        description="Pastes foregrounds at random positions on backgrounds and writes overlay, "
+        "mask and depth of every one. Run it again with the same options to resume; with more "
+        "inputs or placements to extend. Options of Apache Beam are passed through.",
+    )
+    add = parser.add_argument_group("input and output").add_argument
+    add(
+        "--backgrounds",
+        required=True,
+        metavar="FOLDER",
+        help="folder or glob pattern of the background photos, local or gs://",
+    )
+    add(
+        "--foregrounds",
+        required=True,
+        metavar="FOLDER",
+        help="folder or glob pattern of the cut-outs with transparency, local or gs://",
+    )
+    add("--output", required=True, metavar="FOLDER", help="the data set's folder, local or gs://")
+    add(
+        "--format",
+        choices=("images", "tfrecord"),
+        default="images",
+        help="form of the samples; tfrecord is not there yet",
+    )
+    add(
+        "--overwrite",
+        type=boolean,
+        nargs="?",
+        const=True,
+        default=False,
+        metavar="true|false",
+        help="delete the data set that is there and start anew",
+    )
+    add(
+        "--skip_bad_inputs",
+        type=boolean,
+        nargs="?",
+        const=True,
+        default=False,
+        metavar="true|false",
+        help="leave out inputs that cannot be used instead of stopping",
+    )
+    add = parser.add_argument_group("pictures").add_argument
+    add("--size", type=size, default="224", metavar="N|WxH", help="size stored, in pixels")
+    add(
+        "--canvas",
+        type=size,
+        default=None,
+        metavar="N|WxH",
+        help="size composed at and shown to the depth network; None: twice --size",
+    )
+    add(
+        "--placements",
+        type=number(1, 1_000_000, int),
+        default=20,
+        metavar="K",
+        help="positions of each foreground on each background",
+    )
+    add(
+        "--mirror",
+        type=boolean,
+        default=True,
+        metavar="true|false",
+        help="place the mirror image of every foreground too",
+    )
+    add(
+        "--fg_scale",
+        type=scale,
+        default="0.3,0.6",
+        metavar="MIN,MAX",
+        help="height of the foreground as a share of the canvas, drawn for each foreground on "
+        "each background",
+    )
+    add(
+        "--truncation",
+        type=number(0, 0.95),
+        default=0.0,
+        metavar="SHARE",
+        help="share of the foreground's box that may lie outside the picture",
+    )
+    add(
+        "--seed",
+        type=number(0, 2**63 - 1, int),
+        default=0,
+        metavar="N",
+        help="seed of the placements",
+    )
+    add(
+        "--image_quality",
+        type=number(1, 100, int),
+        default=95,
+        metavar="Q",
+        help="JPEG quality; masks get at least 90, from where thresholding is exact",
+    )
+    add("--mask_format", choices=("jpg", "png"), default="jpg", help="file format of masks")
+    add(
+        "--splits",
+        type=splits,
+        default="train=0.8,validation=0.1,test=0.1",
+        metavar="NAME=SHARE,...",
+        help="shares of the backgrounds in each split",
+    )
+    add = parser.add_argument_group("depth").add_argument
+    add(
+        "--depth_model",
+        default="none",
+        metavar="none|PATH",
+        help="no depth, or a .tflite file, a .keras file or a SavedModel folder",
+    )
+    add(
+        "--depth_format",
+        choices=("jpg", "png16"),
+        default="jpg",
+        help="8 bits over --depth_range, or 16-bit PNG in millimetres",
+    )
+    add(
+        "--depth_range",
+        type=number(0.1, 1000),
+        default=None,
+        metavar="METRES",
+        help="metres that 255 stands for in 8-bit depth; None: the model's range (10)",
+    )
+    add(
+        "--depth_input_range",
+        type=numbers(2, "LOW,HIGH, such as 0,1"),
+        default=None,
+        metavar="LOW,HIGH",
+        help="what pixel values 0 and 255 are fed as; None: the model's card says, or 0,1",
+    )
+    add(
+        "--depth_output_unit",
+        type=number(1e-9, 1e9),
+        default=None,
+        metavar="METRES",
+        help="metres that one unit of the network's output stands for; None: the model's card "
+        "says, or 1",
+    )
+    add = parser.add_argument_group("running").add_argument
+    add(
+        "--workers",
+        type=number(1, 1024, int),
+        default=None,
+        metavar="N",
+        help="processes on this machine; None: its cores",
+    )
+    add(
+        "--plan",
+        type=boolean,
+        nargs="?",
+        const=True,
+        default=False,
+        metavar="true|false",
+        help="say what would be made, how many bytes and how long it would take, and stop",
+    )
+    return parser
+
+
+def parse(parser: Parser, arguments: list[str]) -> tuple[argparse.Namespace, list[str]]:
+    """Parses a command's own options, and checks that the rest are Beam's.
+
+    Returns:
+        The options, and Beam's options as given.
+    """
+    own, rest = parser.parse_known_args(arguments)
+    if rest:
+        _check_beam_options(parser, rest)
+    return own, rest
+
+
+def _check_beam_options(parser: Parser, rest: list[str]) -> None:
+    from pipeline.beam_options import beam_option_names, left_over
+
+    known = [name for name in parser._option_string_actions if name.startswith("--")]
+    beam = beam_option_names()
+    for token in rest:
+        if token.startswith("-") and token.partition("=")[0] not in beam:
+            parser.error(suggest(token, known + sorted(beam)))
+    wrong = left_over(rest)
+    if wrong:
+        parser.error(f"{wrong[0]!r} belongs to no option")
+
+
+def parse_all(parser: Parser, arguments: list[str]) -> argparse.Namespace:
+    """Parses a command that takes no options of Beam."""
+    own, rest = parser.parse_known_args(arguments)
+    if rest:
+        known = [name for name in parser._option_string_actions if name.startswith("--")]
+        first = rest[0]
+        parser.error(
+            suggest(first, known) if first.startswith("-") else f"{first!r} belongs to no option"
+        )
+    return own

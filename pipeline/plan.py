@@ -1,0 +1,108 @@
+"""`--plan`: what would be made, measured on a few units, and nothing written."""
+
+from __future__ import annotations
+
+import dataclasses
+import tempfile
+import time
+
+import numpy as np
+
+from models import depth_network
+from models.depth_card import DepthModel
+from pipeline.progress import byte_size, duration
+from transforms import catalogue, commit
+from transforms import job as jobs
+from transforms.compose import canvases_of, compose
+from transforms.job import Job
+from transforms.work_unit import WorkUnit, sample_numbers
+from transforms.write import write_unit
+
+_MEASURED_UNITS = 6
+
+
+def show(
+    job: Job,
+    stored: Job | None,
+    paths: dict[tuple[str, str], str],
+    depth_path: str | None,
+    workers: int,
+) -> None:
+    """Prints counts and an estimate of bytes and time.
+
+    Args:
+        job: What the data set is to be.
+        stored: What it is; None where there is none.
+        paths: Where each input is, by kind and file name.
+        depth_path: Where the depth network lies, or None.
+        workers: Number of processes.
+    """
+    c = job.configuration
+    directions = "as given and mirrored" if c.mirror else "as given"
+    print(
+        f"{len(job.backgrounds):,} backgrounds x {len(job.foregrounds):,} foregrounds "
+        f"({directions}) x {sum(c.placements):,} placements = {job.samples:,} samples in "
+        f"{job.units:,} units"
+    )
+    if stored is not None:
+        print(f"The data set that is there was to have {stored.samples:,}; it is extended")
+    files = job.samples * (3 if c.depth_model else 2)
+    print(f"{files:,} pictures of {c.size[0]}x{c.size[1]}, composed at {c.canvas[0]}x{c.canvas[1]}")
+    for name, _ in c.splits:
+        count = sum(b.split == name for b in job.backgrounds)
+        print(f"  split {name}: {count:,} backgrounds, {count * _per_background(job):,} samples")
+    seconds, size, samples = _measure(job, paths, depth_path)
+    wall = seconds / samples * job.samples / workers
+    print(
+        f"About {byte_size(size / samples * job.samples)}, {duration(wall)} with {workers} "
+        f"workers (measured on {samples} samples: {samples / seconds:,.0f} a second and worker)"
+    )
+
+
+def _per_background(job: Job) -> int:
+    return job.samples // len(job.backgrounds)
+
+
+def _measure(
+    job: Job, paths: dict[tuple[str, str], str], depth_path: str | None
+) -> tuple[float, int, int]:
+    """Makes a few units in a temporary folder: seconds, bytes, samples."""
+    count = min(_MEASURED_UNITS, len(job.backgrounds) * len(job.foregrounds))
+    # A small data set of the same kind, with inputs from all over.
+    backgrounds = _spread(job.backgrounds, count)
+    foregrounds = _spread(job.foregrounds, count)
+    small = dataclasses.replace(job, backgrounds=backgrounds, foregrounds=foregrounds)
+    c = small.configuration
+    with tempfile.TemporaryDirectory() as output:
+        jobs.write(output, small)
+        catalogue.store_inputs(output, small, paths)
+        version = jobs.version(small)
+        network = None
+        if depth_path and c.depth_model:
+            model = DepthModel.from_dict(c.depth_model)
+            network = depth_network.load(depth_path, model, c.canvas, 1)
+        units = [
+            WorkUnit(i % len(backgrounds) + 1, i % len(foregrounds) + 1, False, 0)
+            for i in range(count)
+        ]
+
+        def make(unit: WorkUnit) -> int:
+            composed = compose(output, version, unit)
+            metres = network.predict(canvases_of(composed)) if network else None
+            record = write_unit(output, c, composed, metres)
+            commit.write(output, record)
+            return sum(record.sizes.values())
+
+        for unit in units:
+            make(unit)  # the first time is not like the others: decoding, tracing
+        start = time.perf_counter()
+        size = sum(make(unit) for unit in units)
+        seconds = time.perf_counter() - start
+        samples = sum(len(sample_numbers(c.placements, c.mirror, unit)) for unit in units)
+        return seconds, size, samples
+
+
+def _spread(entries: list[jobs.InputPicture], count: int) -> list[jobs.InputPicture]:
+    """A few of the inputs from all over, numbered anew."""
+    chosen = np.unique(np.linspace(0, len(entries) - 1, count).astype(int))
+    return [dataclasses.replace(entries[i], number=n) for n, i in enumerate(chosen, 1)]

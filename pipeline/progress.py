@@ -1,0 +1,95 @@
+"""Progress on standard error: a bar on a terminal, a plain line every ten seconds elsewhere."""
+
+from __future__ import annotations
+
+import sys
+import time
+from typing import TextIO
+
+from tqdm import tqdm
+
+PLAIN_INTERVAL_S = 10.0
+
+
+def duration(seconds: float) -> str:
+    """Seconds in words: 45 s, 3 min 05 s, 2 h 04 min."""
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60:02d} s"
+    return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
+
+
+def byte_size(count: float) -> str:
+    """Bytes in words: 1.4 GB (decimal units)."""
+    for unit in ("B", "kB", "MB", "GB"):
+        if count < 1000:
+            return f"{count:.0f} B" if unit == "B" else f"{count:.1f} {unit}"
+        count /= 1000
+    return f"{count:.2f} TB"
+
+
+class Progress:
+    """Shows how far a job is.
+
+    Args:
+        what: What is counted, such as "samples".
+        total: How many there will be.
+        done: How many were there before.
+        stream: Where to.
+    """
+
+    def __init__(self, what: str, total: int, done: int = 0, stream: TextIO | None = None) -> None:
+        self._what = what
+        self._total = total
+        self._before = done
+        self._stream = stream or sys.stderr
+        self._start = self._last = time.monotonic()
+        self._bar: tqdm | None = None
+        if self._stream.isatty():
+            self._bar = tqdm(
+                total=total,
+                initial=done,
+                unit=" " + what,
+                file=self._stream,
+                smoothing=0.1,
+                dynamic_ncols=True,
+            )
+
+    def update(self, new: int, failed: int = 0) -> None:
+        """Shows the state.
+
+        Args:
+            new: How many were done since the start.
+            failed: Failures so far.
+        """
+        done = self._before + new
+        if self._bar is not None:
+            self._bar.set_postfix_str(f"{failed} failed", refresh=False)
+            self._bar.update(done - self._bar.n)
+            return
+        now = time.monotonic()
+        if now - self._last < PLAIN_INTERVAL_S:
+            return
+        self._last = now
+        rate = new / (now - self._start)
+        left = duration((self._total - done) / rate) if rate else "unknown time"
+        share = done / self._total if self._total else 1.0
+        self.say(
+            f"{done:,} of {self._total:,} {self._what} ({share:.1%}), {rate:,.0f} a second, "
+            f"{left} left, {failed} failed"
+        )
+
+    def say(self, line: str) -> None:
+        """Prints a line without tearing the bar."""
+        if self._bar is not None:
+            self._bar.clear()
+        print(line, file=self._stream, flush=True)
+        if self._bar is not None:
+            self._bar.refresh()
+
+    def close(self) -> None:
+        """Ends the bar."""
+        if self._bar is not None:
+            self._bar.close()

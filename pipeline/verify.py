@@ -1,0 +1,186 @@
+"""`fgbg verify OUT`: reads a data set back, on all cores, and says what is wrong with it."""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from collections import Counter
+from collections.abc import Iterator
+from typing import Any
+
+from pipeline import options, worker
+from pipeline.exit_codes import OK, SOME_FAILED, UserError
+from pipeline.processes import ProcessGroup, available_cores
+from pipeline.progress import Progress
+from transforms import commit, manifest, meter, storage
+from transforms import job as jobs
+from transforms.job import Job
+from transforms.summarise import ERRORS, GENERATION
+from transforms.verify import VerifyArguments, stray_files
+
+_SHOWN = 1000
+
+
+def main(arguments: list[str]) -> int:
+    """Runs `fgbg verify`.
+
+    Args:
+        arguments: The command line after the command's name.
+
+    Returns:
+        The exit code: 0 if nothing is wrong, 1 if anything is.
+    """
+    parser = options.Parser(
+        prog="fgbg verify",
+        description="Reads every file of a data set back and compares it with the manifest.",
+    )
+    parser.add_argument("output", metavar="OUT", help="the data set's folder, local or gs://")
+    parser.add_argument(
+        "--workers",
+        type=options.number(1, 1024, int),
+        metavar="N",
+        help="processes on this machine; None: its cores",
+    )
+    asked = options.parse_all(parser, arguments)
+    output = asked.output.rstrip("/") or "/"
+    job = _job(output)
+    store = storage.storage_for(output)
+    with tempfile.TemporaryDirectory() as folder:
+        local = os.path.join(folder, manifest.MANIFEST)
+        try:
+            with open(local, "wb") as file:
+                file.write(store.read(storage.join(output, manifest.MANIFEST)))
+            generation = json.loads(store.read(storage.join(output, GENERATION)))
+            rows = manifest.rows(local)
+        except FileNotFoundError as error:
+            raise UserError(
+                f"{output}: {manifest.MANIFEST} or {GENERATION} is missing: the data set is not "
+                "finished; run fgbg generate again to finish it"
+            ) from error
+        except (ValueError, OSError) as error:
+            raise UserError(f"{output}: {manifest.MANIFEST} or {GENERATION}: {error}") from error
+        problems, size = _check_files(output, job, local, rows, folder, asked.workers)
+        problems += _check_whole(output, job, local, generation, size)
+    problems.sort()
+    for name, problem in problems[:_SHOWN]:
+        print(f"{name}: {problem}")
+    if len(problems) > _SHOWN:
+        print(f"and {len(problems) - _SHOWN:,} more")
+    if problems:
+        print(f"{output}: {len(problems):,} problems in {rows:,} samples")
+        return SOME_FAILED
+    print(f"{output}: all {rows:,} samples are as the manifest says")
+    return OK
+
+
+def _job(output: str) -> Job:
+    try:
+        job = jobs.read(output)
+    except ValueError as error:
+        raise UserError(str(error)) from error
+    if job is None:
+        raise UserError(f"{output}: no data set of fgbg (no {jobs.JOB_FILE})")
+    return job
+
+
+def _check_files(
+    output: str, job: Job, local: str, rows: int, folder: str, workers: int | None
+) -> tuple[list[tuple[str, str]], int]:
+    """Checks every row's files in worker processes: problems, and bytes read."""
+    groups = manifest.row_groups(local)
+    count = min(workers or available_cores(), max(1, groups))
+    version = jobs.version(job)
+    slices = [
+        VerifyArguments(
+            output,
+            version,
+            local,
+            os.path.join(folder, f"problems-{i}"),
+            list(range(groups))[i::count],
+        )
+        for i in range(count)
+    ]
+    progress = Progress("samples", rows)
+    checked = meter.COUNTERS.index("rows_checked")
+    try:
+        _, totals = ProcessGroup(meter.ARRAY_LENGTH, 1).run(
+            worker.verify_slice, slices, lambda totals: progress.update(totals[checked])
+        )
+    finally:
+        progress.close()
+    problems = []
+    for arguments in slices:
+        with open(arguments.problems, encoding="utf-8") as file:
+            for line in file:
+                entry = json.loads(line)
+                problems.append((entry["file"], entry["problem"]))
+    return problems, totals[meter.COUNTERS.index("bytes")]
+
+
+def _check_whole(
+    output: str, job: Job, local: str, generation: dict[str, Any], size: int
+) -> list[tuple[str, str]]:
+    """What no single row shows: counts, keys, splits, sums, commit records."""
+    columns = manifest.columns(local, ["key", "split", "bg", "mask_area"])
+    return [
+        *_check_counts(output, job, columns, generation, size),
+        *_check_keys(columns),
+        *_check_splits(job, columns),
+        *_check_commits(output, job),
+        *_files_without_rows(output, job, columns),
+    ]
+
+
+def _check_counts(
+    output: str, job: Job, columns: dict[str, list[Any]], generation: dict[str, Any], size: int
+) -> Iterator[tuple[str, str]]:
+    rows = len(columns["key"])
+    counts = generation["counts"]
+    if counts["samples"] != rows:
+        yield GENERATION, f"says {counts['samples']} samples, the manifest has {rows}"
+    if rows != job.samples:
+        yield ERRORS, f"{job.samples - rows} of {job.samples} samples were not made; run again"
+    if sum(generation["bytes"].values()) != size:
+        expected = sum(generation["bytes"].values())
+        yield GENERATION, f"says {expected} bytes of pictures, {size} were read"
+    by_split = Counter(columns["split"])
+    for name, count in counts["splits"].items():
+        if by_split[name] != count:
+            yield GENERATION, f"says {count} samples in {name}, the manifest has {by_split[name]}"
+    width, height = job.configuration.size
+    pixels = rows * width * height
+    mean = 255 * sum(columns["mask_area"]) / pixels if pixels else 0.0
+    stated = generation["statistics"]["mask"]["mean"]
+    if abs(mean - stated) > 1e-6:
+        yield GENERATION, f"says the masks' mean is {stated}, the manifest's areas give {mean}"
+
+
+def _check_keys(columns: dict[str, list[Any]]) -> Iterator[tuple[str, str]]:
+    for key, times in Counter(columns["key"]).items():
+        if times > 1:
+            yield key, f"is in the manifest {times} times"
+
+
+def _check_splits(job: Job, columns: dict[str, list[Any]]) -> Iterator[tuple[str, str]]:
+    for background, split in sorted(set(zip(columns["bg"], columns["split"], strict=True))):
+        expected = job.backgrounds[background - 1].split
+        if split != expected:
+            yield f"bg{background}", f"has samples in split {split}, it belongs to {expected}"
+
+
+def _check_commits(output: str, job: Job) -> Iterator[tuple[str, str]]:
+    done = len(commit.committed(output))
+    failed = len(commit.failed(output))
+    if done + failed != job.units or failed:
+        yield jobs.COMMITS, f"{done} of {job.units} units are done, {failed} failed; run again"
+
+
+def _files_without_rows(
+    output: str, job: Job, columns: dict[str, list[Any]]
+) -> Iterator[tuple[str, str]]:
+    """Samples of backgrounds that have no row at all; the others are checked with their rows."""
+    seen = {f"bg{number}" for number in columns["bg"]}
+    for name in storage.storage_for(output).children(output):
+        if name.startswith("bg") and name[2:].isdecimal() and name not in seen:
+            yield from stray_files(output, int(name[2:]), set())

@@ -1,0 +1,43 @@
+"""Packaging of fgbg. requirements.txt pins everything; here is only what is needed at least."""
+
+from pathlib import Path
+
+from setuptools import find_packages, setup
+
+REQUIREMENTS = [
+    "apache-beam[gcp]>=2.77,<2.78",
+    "filelock>=3.16",
+    "google-cloud-storage>=2.18",
+    "h5py>=3.11",
+    "matplotlib>=3.9",
+    "numpy>=2",
+    "opencv-python-headless>=4.10,<5",
+    "pillow>=11",
+    "pyarrow>=16",
+    "requests>=2.32",
+    "tensorflow>=2.21,<2.22",
+    # On Python 3.10 tfx-bsl 1.21 wants protobuf < 6.33 and Beam's gcp extra wants more.
+    'tfx-bsl>=1.21,<1.22; python_version >= "3.11"',
+    "tqdm>=4.66",
+]
+DEVELOPMENT = [
+    "hypothesis>=6.100",
+    "mypy>=1.11",
+    "pytest>=8",
+    "pytest-timeout>=2.3",
+    "ruff>=0.6",
+]
+
+setup(
+    name="fgbg",
+    version="0.1.0",
+    description="Large labelled data sets for monocular depth and segmentation",
+    long_description=Path(__file__).with_name("README.md").read_text(encoding="utf-8"),
+    long_description_content_type="text/markdown",
+    license="Apache-2.0",
+    python_requires=">=3.10,<3.14",
+    packages=find_packages(include=["pipeline*", "transforms*", "models*"]),
+    install_requires=REQUIREMENTS,
+    extras_require={"dev": DEVELOPMENT},
+    entry_points={"console_scripts": ["fgbg = pipeline.__main__:main"]},
+)

@@ -1,0 +1,158 @@
+"""Compose: the graph's step from a work unit's key to its overlays and masks."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+from collections.abc import Iterator
+
+import apache_beam as beam
+import numpy as np
+
+from transforms import commit, compositing, meter, pictures, placement, storage
+from transforms import job as jobs
+from transforms.compositing import Background, Composed
+from transforms.pictures import Array
+from transforms.placement import Box
+from transforms.work_unit import WorkUnit, sample_numbers
+
+FAILED = "failed"
+# Decoded inputs kept in a process, each kind: 256 MB of 448x448 backgrounds are 300.
+_CACHED_BACKGROUNDS = 256
+_CACHED_FOREGROUNDS = 512
+
+
+@dataclasses.dataclass(frozen=True)
+class ComposedUnit:
+    """A unit on its way through Generate.
+
+    Attributes:
+        unit: Its key.
+        numbers: The numbers of its samples.
+        placements: The foreground's box in canvas pixels, per sample.
+        pixels: The samples.
+    """
+
+    unit: WorkUnit
+    numbers: list[int]
+    placements: list[Box]
+    pixels: Composed
+
+
+@dataclasses.dataclass(frozen=True)
+class FailedUnit:
+    """A unit that could not be made.
+
+    Attributes:
+        unit: Its key.
+        step: The step that failed.
+        reason: Why, in words.
+    """
+
+    unit: WorkUnit
+    step: str
+    reason: str
+
+    @classmethod
+    def of(cls, unit: WorkUnit, step: str, error: Exception) -> FailedUnit:
+        """Of an exception."""
+        return cls(unit, step, f"{type(error).__name__}: {error}")
+
+
+@functools.lru_cache(maxsize=_CACHED_BACKGROUNDS)
+def _background(output: str, version: str, number: int, size: tuple[int, int]) -> Background:
+    path = storage.join(output, jobs.BACKGROUNDS, f"bg{number}.jpg")
+    canvas = pictures.decode(storage.storage_for(path).read(path), path)
+    return Background.of(canvas, size)
+
+
+@functools.lru_cache(maxsize=_CACHED_FOREGROUNDS)
+def _foreground(output: str, version: str, number: int) -> Array:
+    path = storage.join(output, jobs.FOREGROUNDS, f"fg_{number}.png")
+    return pictures.decode(storage.storage_for(path).read(path), path)
+
+
+def compose(output: str, version: str, unit: WorkUnit) -> ComposedUnit:
+    """Makes the overlays and masks of a unit from the inputs stored in the data set.
+
+    Args:
+        output: The data set.
+        version: The version of its job.
+        unit: The unit.
+    """
+    job = jobs.read_cached(output, version)
+    c = job.configuration
+    background = _background(output, version, unit.background, c.size)
+    if background.canvas.shape != (c.canvas[1], c.canvas[0], 3):
+        raise ValueError(f"backgrounds/bg{unit.background}.jpg is not of the canvas' size")
+    cutout = _foreground(output, version, unit.foreground)
+    key = placement.generator_key(
+        c.seed,
+        job.backgrounds[unit.background - 1].sha256,
+        job.foregrounds[unit.foreground - 1].sha256,
+        unit.mirrored,
+    )
+    scale = placement.draw_scale(key, unit.round, c.fg_scale)
+    size = placement.scaled_size((cutout.shape[1], cutout.shape[0]), c.canvas, scale)
+    foreground = compositing.scale_foreground(cutout, size, unit.mirrored)
+    numbers = list(sample_numbers(c.placements, c.mirror, unit))
+    places = [placement.place(key, n, size, c.canvas, c.truncation) for n in numbers]
+    keep_canvases = c.depth_model is not None
+    composed = compositing.compose_unit(background, foreground, places, c.size, keep_canvases)
+    return ComposedUnit(unit, numbers, places, composed)
+
+
+class Compose(beam.DoFn):
+    """WorkUnit -> ComposedUnit; FailedUnit to the output FAILED.
+
+    Args:
+        output: The data set.
+        version: The version of its job.
+    """
+
+    def __init__(self, output: str, version: str) -> None:
+        self._output = output
+        self._version = version
+
+    def setup(self) -> None:
+        jobs.read_cached(self._output, self._version)
+
+    def process(self, unit: WorkUnit) -> Iterator[ComposedUnit | beam.pvalue.TaggedOutput]:
+        meter.begin(unit)
+        try:
+            with meter.timed("compose_microseconds"):
+                composed = compose(self._output, self._version, unit)
+        except Exception as error:
+            yield beam.pvalue.TaggedOutput(FAILED, FailedUnit.of(unit, "Compose", error))
+        else:
+            yield composed
+
+
+class DropCommitted(beam.DoFn):
+    """WorkUnit -> WorkUnit, those that are not done yet.
+
+    Args:
+        output: The data set.
+        without: Names of units not to be made at all (their process died, more than once).
+    """
+
+    def __init__(self, output: str, without: frozenset[str] = frozenset()) -> None:
+        self._output = output
+        self._without = without
+        self._committed: set[WorkUnit] = set()
+
+    def setup(self) -> None:
+        self._committed = commit.committed(self._output)
+
+    def process(self, unit: WorkUnit) -> Iterator[WorkUnit]:
+        if unit in self._committed:
+            meter.count("units_skipped")
+        elif unit.name not in self._without:
+            yield unit
+
+
+def canvases_of(unit: ComposedUnit) -> Array:
+    """The pictures that the depth network sees: uint8 BGR [K, canvas height, canvas width, 3]."""
+    if unit.pixels.canvases is None:
+        raise ValueError("composed without canvases")
+    return np.asarray(unit.pixels.canvases)

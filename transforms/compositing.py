@@ -1,0 +1,201 @@
+"""Exact compositing of one work unit: plain arrays in, plain arrays out.
+
+out = (foreground * alpha + background * (255 - alpha)) / 255, rounded to nearest, in integers
+(the "over" operator of Porter and Duff, SIGGRAPH 1984, on an opaque background). It is done at
+canvas size and then reduced to the stored size by the mean over each pixel's area. Where canvas
+and size have an integer ratio, only the foreground's box is blended and reduced, which gives the
+same pixels as doing it with the whole picture.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from transforms.pictures import Array, resize_cutout
+from transforms.placement import Box
+
+MASK_THRESHOLD = 128
+
+
+@dataclasses.dataclass(frozen=True)
+class Background:
+    """A background, ready to be composed on.
+
+    Attributes:
+        canvas: uint8 BGR [canvas height, canvas width, 3].
+        stored: The same at stored size.
+        sums: float64 [2, 3]: sums and sums of squares of `stored` per channel (B, G, R).
+    """
+
+    canvas: Array
+    stored: Array
+    sums: NDArray[np.float64]
+
+    @classmethod
+    def of(cls, canvas: Array, size: tuple[int, int]) -> Background:
+        """Prepares a canvas for a stored size (width, height)."""
+        stored = reduce_to(canvas, size)
+        return cls(canvas, stored, channel_sums(stored))
+
+
+@dataclasses.dataclass(frozen=True)
+class Composed:
+    """The K samples of a unit.
+
+    Attributes:
+        overlays: uint8 BGR [K, height, width, 3], stored size.
+        masks: uint8 [K, height, width], 0 or 255, stored size.
+        canvases: uint8 BGR [K, canvas height, canvas width, 3], for the depth network, or None.
+        boxes: Tight box of each mask in stored pixels; all zero where the mask is empty.
+        areas: Number of mask pixels of each sample.
+        sums: float64 [2, 3]: sums and sums of squares over all overlays per channel (B, G, R).
+            Exact: integers below 2**53.
+    """
+
+    overlays: Array
+    masks: Array
+    canvases: Array | None
+    boxes: list[Box]
+    areas: list[int]
+    sums: NDArray[np.float64]
+
+
+def scale_foreground(bgra: Array, size: tuple[int, int], mirrored: bool) -> Array:
+    """The foreground as it is placed: scaled, then mirrored left-right if asked.
+
+    Args:
+        bgra: uint8 [height, width, 4].
+        size: Width and height on the canvas.
+        mirrored: Whether to mirror it; the mirror image is exactly that of the scaled cut-out.
+    """
+    scaled = resize_cutout(bgra, size)
+    return np.ascontiguousarray(scaled[:, ::-1]) if mirrored else scaled
+
+
+def blend(background: Array, foreground: Array) -> Array:
+    """Puts a cut-out over a background of the same size.
+
+    Args:
+        background: uint8 [height, width, 3].
+        foreground: uint8 [height, width, 4]; alpha last.
+
+    Returns:
+        uint8 [height, width, 3]: round((f * a + b * (255 - a)) / 255).
+    """
+    return _blend(background, *_weigh(foreground))
+
+
+def _weigh(foreground: Array) -> tuple[NDArray[np.uint16], NDArray[np.uint16]]:
+    """What of the blend does not depend on the background: f * a + 128, and 255 - a."""
+    # Alpha is repeated for every channel: NumPy multiplies equal shapes 20 times faster.
+    alpha = np.repeat(foreground[..., 3:], 3, axis=2).astype(np.uint16)
+    return foreground[..., :3] * alpha + np.uint16(128), 255 - alpha
+
+
+def _blend(background: Array, weighted: NDArray[np.uint16], rest: NDArray[np.uint16]) -> Array:
+    total = background * rest
+    total += weighted
+    # t = 128 + the sum; round(sum / 255) = (t + t / 256) / 256 for sums up to 255 * 255, without
+    # a division and within 16 bits.
+    total += total >> 8
+    total >>= 8
+    return total.astype(np.uint8)
+
+
+def reduce_to(image: Array, size: tuple[int, int]) -> Array:
+    """Reduces by the mean over each pixel's area, or enlarges linearly.
+
+    Args:
+        image: uint8 [height, width] or [height, width, 3].
+        size: Width and height.
+    """
+    if (image.shape[1], image.shape[0]) == size:
+        return image
+    shrinks = size[0] <= image.shape[1] and size[1] <= image.shape[0]
+    return cv2.resize(image, size, interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR)
+
+
+def channel_sums(bgr: Array) -> NDArray[np.float64]:
+    """Sums and sums of squares per channel: float64 [2, 3], exact for pictures below 2**37 px."""
+    squares = cv2.multiply(bgr, bgr, dtype=cv2.CV_16U)
+    return np.array((cv2.sumElems(bgr)[:3], cv2.sumElems(squares)[:3]))
+
+
+def compose_unit(
+    background: Background,
+    foreground: Array,
+    placements: list[Box],
+    size: tuple[int, int],
+    keep_canvases: bool,
+) -> Composed:
+    """Composes all samples of a unit.
+
+    Args:
+        background: What is under the foreground.
+        foreground: uint8 BGRA [h, w, 4] from `scale_foreground`: as large as every placement.
+        placements: The foreground's boxes in canvas pixels; they may be truncated.
+        size: Width and height stored.
+        keep_canvases: Whether the composed canvases are wanted (for the depth network).
+    """
+    count = len(placements)
+    canvas_height, canvas_width = background.canvas.shape[:2]
+    step_x, step_y = _ratio((canvas_width, canvas_height), size)
+    overlays = np.empty((count, size[1], size[0], 3), np.uint8)
+    overlays[:] = background.stored
+    masks = np.zeros((count, size[1], size[0]), np.uint8)
+    canvases = None
+    if keep_canvases:
+        canvases = np.empty((count, *background.canvas.shape), np.uint8)
+        canvases[:] = background.canvas
+    boxes, areas = [], []
+    sums = count * background.sums
+    alpha = np.ascontiguousarray(foreground[..., 3])
+    weighted, rest = _weigh(foreground)
+    for k, place in enumerate(placements):
+        # The part of the foreground inside the picture, in canvas and in foreground pixels.
+        left, top = max(place.x, 0), max(place.y, 0)
+        right = min(place.x + place.width, canvas_width)
+        bottom = min(place.y + place.height, canvas_height)
+        part = np.s_[top - place.y : bottom - place.y, left - place.x : right - place.x]
+        blended = _blend(background.canvas[top:bottom, left:right], weighted[part], rest[part])
+        if canvases is not None:
+            canvases[k, top:bottom, left:right] = blended
+        # The same in whole stored pixels.
+        x0, y0 = left // step_x, top // step_y
+        x1, y1 = -(-right // step_x), -(-bottom // step_y)
+        outer = np.s_[y0 * step_y : y1 * step_y, x0 * step_x : x1 * step_x]
+        touched = background.canvas[outer].copy()
+        opacity = np.zeros(touched.shape[:2], np.uint8)
+        inner = np.s_[
+            top - y0 * step_y : bottom - y0 * step_y, left - x0 * step_x : right - x0 * step_x
+        ]
+        touched[inner] = blended
+        opacity[inner] = alpha[part]
+        if step_x == canvas_width:  # no integer ratio: the whole picture is one block
+            x1, y1 = size
+        overlay = reduce_to(touched, (x1 - x0, y1 - y0))
+        opacity = reduce_to(opacity, (x1 - x0, y1 - y0))
+        mask = cv2.threshold(opacity, MASK_THRESHOLD - 1, 255, cv2.THRESH_BINARY)[1]
+        target = np.s_[k, y0:y1, x0:x1]
+        sums = sums + channel_sums(overlay) - channel_sums(overlays[target])
+        overlays[target] = overlay
+        masks[target] = mask
+        areas.append(cv2.countNonZero(mask))
+        boxes.append(_tight_box(mask, x0, y0))
+    return Composed(overlays, masks, canvases, boxes, areas, sums)
+
+
+def _ratio(canvas: tuple[int, int], size: tuple[int, int]) -> tuple[int, int]:
+    """Canvas pixels in one stored pixel each way, or the whole canvas if not an integer."""
+    if canvas[0] % size[0] or canvas[1] % size[1]:
+        return canvas
+    return canvas[0] // size[0], canvas[1] // size[1]
+
+
+def _tight_box(mask: Array, x0: int, y0: int) -> Box:
+    x, y, width, height = cv2.boundingRect(mask)
+    return Box(x0 + x, y0 + y, width, height) if width else Box(0, 0, 0, 0)

@@ -1,0 +1,84 @@
+"""EstimateDepth: Beam's RunInference with a handler of our own around a depth network."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import apache_beam as beam
+import numpy as np
+from apache_beam.ml.inference.base import ModelHandler, RunInference
+from numpy.typing import NDArray
+
+from models import depth_network
+from models.depth_card import DepthModel
+from transforms import meter
+from transforms.compose import ComposedUnit, FailedUnit, canvases_of
+
+# A composed unit with the depth of its canvases, float32 metres [K, h, w].
+UnitWithDepth = tuple[ComposedUnit, NDArray[np.float32] | FailedUnit]
+
+
+class DepthModelHandler(ModelHandler[ComposedUnit, UnitWithDepth, depth_network.DepthNetwork]):
+    """Runs a depth network on whole units.
+
+    One unit is one element and one batch, so that an error costs no other unit; the network
+    itself works in batches of a fixed size.
+
+    Args:
+        path: Where the network lies.
+        model: What it is.
+        canvas: Width and height of the canvases.
+        threads: CPU threads that it may use.
+    """
+
+    def __init__(self, path: str, model: DepthModel, canvas: tuple[int, int], threads: int):
+        super().__init__(max_batch_size=1, min_batch_size=1)
+        self._path = path
+        self._model = model
+        self._canvas = canvas
+        self._threads = threads
+
+    def load_model(self) -> depth_network.DepthNetwork:
+        return depth_network.load(self._path, self._model, self._canvas, self._threads)
+
+    def run_inference(
+        self,
+        batch: Sequence[ComposedUnit],
+        model: depth_network.DepthNetwork,
+        inference_args: dict[str, Any] | None = None,
+    ) -> Iterable[UnitWithDepth]:
+        for unit in batch:
+            try:
+                with meter.timed("depth_microseconds"):
+                    yield unit, model.predict(canvases_of(unit))
+            except Exception as error:
+                yield unit, FailedUnit.of(unit.unit, "EstimateDepth", error)
+
+    def get_num_bytes(self, batch: Sequence[ComposedUnit]) -> int:
+        # The default pickles the pixels to find out.
+        return sum(canvases_of(unit).nbytes for unit in batch)
+
+    def get_metrics_namespace(self) -> str:
+        return meter.NAMESPACE
+
+
+def _without_depth(unit: ComposedUnit) -> tuple[ComposedUnit, None]:
+    return unit, None
+
+
+class EstimateDepth(beam.PTransform):
+    """ComposedUnit -> (ComposedUnit, depth): float32 metres, a FailedUnit, or None without depth.
+
+    Args:
+        handler: Of the depth network; None for data sets without depth.
+    """
+
+    def __init__(self, handler: DepthModelHandler | None) -> None:
+        super().__init__()
+        self._handler = handler
+
+    def expand(self, units: beam.PCollection) -> beam.PCollection:
+        if self._handler is None:
+            return units | "NoDepth" >> beam.Map(_without_depth)
+        return units | "RunInference" >> RunInference(self._handler)

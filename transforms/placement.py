@@ -1,0 +1,114 @@
+"""Where a foreground stands: drawn from a counter-based generator, sample by sample.
+
+Every draw is a function of (seed, bytes of the background, bytes of the foreground, mirrored?,
+sample number) alone. So neither order, nor workers, nor other inputs change a sample. Only raw
+64-bit output of Philox 4x64-10 (Salmon et al., "Parallel random numbers: as easy as 1, 2, 3",
+SC 2011) is used: NumPy guarantees that stream for ever, the streams of its distributions it does
+not (NEP 19).
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+
+# Streams of one key: the last word of Philox' 256-bit counter.
+_SAMPLE_STREAM, _UNIT_STREAM = 0, 1
+_2_64 = 1 << 64
+
+
+class Box(NamedTuple):
+    """A rectangle in pixels; x, y is its upper left corner and may be negative if truncated."""
+
+    x: int
+    y: int
+    width: int
+    height: int
+
+
+def generator_key(seed: int, background: str, foreground: str, mirrored: bool) -> int:
+    """The 128-bit Philox key of a pair of inputs.
+
+    Args:
+        seed: The data set's seed.
+        background: SHA-256 of the background's file, in hexadecimal.
+        foreground: Likewise of the foreground.
+        mirrored: Whether the foreground is mirrored.
+    """
+    text = f"fgbg 1|{seed}|{background}|{foreground}|{int(mirrored)}"
+    return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=16).digest(), "little")
+
+
+def _draws(key: int, stream: int, number: int) -> Callable[[], int]:
+    # The lowest counter word counts the draws; ours are above it.
+    generator = np.random.Philox(key=key, counter=[0, number, 0, stream])
+    return lambda: int(generator.random_raw())
+
+
+def _below(bits: int, n: int) -> int:
+    """Maps 64 uniform bits to 0..n-1; its bias is below n / 2**64."""
+    return (bits * n) >> 64
+
+
+def draw_scale(key: int, round_: int, fg_scale: tuple[float, float]) -> float:
+    """The foreground's height as a share of the canvas' height: one draw for a whole unit."""
+    least, greatest = fg_scale
+    return least + (greatest - least) * (_draws(key, _UNIT_STREAM, round_)() / _2_64)
+
+
+def scaled_size(
+    foreground: tuple[int, int], canvas: tuple[int, int], scale: float
+) -> tuple[int, int]:
+    """Width and height of a foreground on the canvas, its aspect kept.
+
+    It is as high as the scale says, or smaller if it would be wider than the canvas.
+
+    Args:
+        foreground: Width and height of the cut-out.
+        canvas: Width and height of the canvas.
+        scale: Height as a share of the canvas' height, in (0, 1].
+    """
+    fg_width, fg_height = foreground
+    height = max(1, round(scale * canvas[1]))
+    width = max(1, round(height * fg_width / fg_height))
+    if width > canvas[0]:
+        width = canvas[0]
+        height = min(canvas[1], max(1, round(width * fg_height / fg_width)))
+    return width, height
+
+
+def place(
+    key: int,
+    number: int,
+    foreground: tuple[int, int],
+    canvas: tuple[int, int],
+    truncation: float = 0.0,
+) -> Box:
+    """Draws where a foreground stands, uniformly over all positions that are allowed.
+
+    Args:
+        key: From `generator_key`.
+        number: The sample's number in its folder.
+        foreground: Width and height of the scaled foreground, at most the canvas'.
+        canvas: Width and height of the canvas.
+        truncation: Greatest share of the foreground's box outside the canvas, in [0, 1). With 0
+            it is wholly inside; the corners and both end positions can be drawn.
+
+    Returns:
+        The foreground's box in canvas pixels.
+    """
+    draw = _draws(key, _SAMPLE_STREAM, number)
+    width, height = foreground
+    margin_x, margin_y = int(truncation * width), int(truncation * height)
+    least_visible = (1.0 - truncation) * width * height
+    while True:
+        x = _below(draw(), canvas[0] - width + 2 * margin_x + 1) - margin_x
+        y = _below(draw(), canvas[1] - height + 2 * margin_y + 1) - margin_y
+        visible_x = min(x + width, canvas[0]) - max(x, 0)
+        visible_y = min(y + height, canvas[1]) - max(y, 0)
+        # Only near a corner can both sides together take more than the share: draw again there.
+        if visible_x * visible_y >= least_visible - 1e-9:
+            return Box(x, y, width, height)
