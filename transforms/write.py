@@ -87,7 +87,7 @@ def encode(kind: str, image: NDArray[Any], c: Configuration) -> bytes:
         c: The data set's configuration.
     """
     if kind == "mask" and c.mask_format == "png":
-        return _imencode(".png", image, [cv2.IMWRITE_PNG_BILEVEL, 1])
+        return _imencode(".png", image, [])  # 8 bits: readers give 0 and 255, not booleans
     if kind == "mask":
         quality = max(MASK_QUALITY, c.image_quality)
         return _imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, quality])

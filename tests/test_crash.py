@@ -1,0 +1,204 @@
+"""Killed at any moment, by whatever: nothing is lost, nothing is left half-made, nothing hangs."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from conftest import ROOT, arguments, fgbg, make_in_process, tree
+
+from pipeline.__main__ import main
+
+# Enough units for a run to be caught in the middle: 3 * 2 * 2 units of 120 samples.
+MANY = ("--placements", "120")
+
+
+def start(*command: str) -> subprocess.Popen:
+    return subprocess.Popen(
+        [sys.executable, "-m", "pipeline", *command],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+
+
+def descendants(pid: int) -> list[int]:
+    """All processes below one, by /proc."""
+    found = []
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdecimal():
+            try:
+                fields = (entry / "stat").read_text().rpartition(")")[2].split()
+            except OSError:
+                continue
+            if int(fields[1]) == pid:
+                found += [int(entry.name), *descendants(int(entry.name))]
+    return found
+
+
+def wait_for(condition, seconds: float = 60) -> None:
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "waited too long"
+        time.sleep(0.01)
+
+
+def commits(output: Path) -> int:
+    return sum(1 for _ in (output / "_work" / "commits").glob("*/*/*.json"))
+
+
+def gone(pids: list[int]) -> bool:
+    def lives(pid: int) -> bool:
+        try:
+            return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+        except OSError:
+            return False
+
+    return not any(lives(pid) for pid in pids)
+
+
+@pytest.fixture(scope="module")
+def undisturbed(small_inputs, tmp_path_factory) -> Path:
+    return make_in_process(small_inputs, tmp_path_factory.mktemp("calm") / "set", *MANY)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("moment", range(5))
+def test_sigkill_then_resume_gives_the_same_bytes(moment, small_inputs, undisturbed, tmp_path):
+    output = tmp_path / "set"
+    command = arguments(small_inputs, output, *MANY, "--workers", "2")
+    process = start(*command)
+    # From before the first input is stored to the middle of the summary.
+    chance = random.Random(moment)
+    wait_for(lambda: (output / "_work").exists())
+    if moment:
+        wait_for(lambda: commits(output) >= 3 * (moment - 1) or process.poll() is not None)
+    time.sleep(chance.uniform(0, 0.2))
+    workers = descendants(process.pid)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.communicate(timeout=20)
+    wait_for(lambda: gone(workers), 20)
+    interrupted = commits(output)
+    result = fgbg(*command)
+    assert result.returncode == 0, result.stderr
+    assert tree(output) == tree(undisturbed)
+    if 0 < interrupted < 12:
+        assert "Resuming" in result.stderr
+
+
+def test_workers_end_when_their_launcher_is_killed(small_inputs, tmp_path):
+    output = tmp_path / "set"
+    process = start(*arguments(small_inputs, output, "--placements", "3000", "--workers", "2"))
+    wait_for(lambda: commits(output) >= 1)
+    workers = descendants(process.pid)
+    assert len(workers) >= 2
+    process.kill()
+    process.communicate(timeout=20)
+    wait_for(lambda: gone(workers), 20)
+
+
+def workers_of(launcher: subprocess.Popen) -> list[int]:
+    """The processes that do the work: those with the task's threads, not the fork server."""
+    below = descendants(launcher.pid)
+    return [pid for pid in below if pid not in _direct(launcher.pid)]
+
+
+def _direct(pid: int) -> list[int]:
+    return [
+        child
+        for child in descendants(pid)
+        if int(Path(f"/proc/{child}/stat").read_text().rpartition(")")[2].split()[1]) == pid
+    ]
+
+
+def test_a_killed_worker_is_survived(small_inputs, undisturbed, tmp_path):
+    output = tmp_path / "set"
+    process = start(*arguments(small_inputs, output, *MANY, "--workers", "2"))
+    wait_for(lambda: commits(output) >= 1)
+    os.kill(workers_of(process)[0], signal.SIGKILL)
+    _, errors = process.communicate(timeout=100)
+    assert process.returncode == 0, errors
+    assert "A worker process died (SIGKILL" in errors
+    assert tree(output) == tree(undisturbed)
+
+
+def test_a_unit_that_kills_its_worker_every_time_is_reported(small_inputs, tmp_path, monkeypatch):
+    # A decoder that takes the process down, as a bug in native code would.
+    monkeypatch.setenv("FGBG_TEST_CRASH", "bg2/fg_1/mirrored_0")
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(ROOT), str(ROOT / "tests")]))
+    output = tmp_path / "set"
+    script = (
+        "import sys, pipeline.processes as p; p._PRELOAD = ['crashing_worker']; "
+        "from pipeline.__main__ import main; "
+        "__name__ == '__main__' and sys.exit(main(sys.argv[1:]))"
+    )
+    result = subprocess.run(
+        [sys.executable, "-c", script, *arguments(small_inputs, output, "--workers", "2")],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert result.returncode == 1, result.stderr
+    (error,) = [json.loads(line) for line in (output / "errors.jsonl").read_text().splitlines()]
+    assert error["unit"] == "bg2/fg_1/mirrored_0"
+    assert "died 2 times" in error["reason"] and "SIGSEGV" in error["reason"]
+    assert commits(output) == 11
+    monkeypatch.delenv("FGBG_TEST_CRASH")
+    assert fgbg(*arguments(small_inputs, output)).returncode == 0
+    assert commits(output) == 12
+
+
+def test_ctrl_c_ends_cleanly_and_says_how_to_go_on(small_inputs, undisturbed, tmp_path):
+    output = tmp_path / "set"
+    command = arguments(small_inputs, output, *MANY, "--workers", "2")
+    process = start(*command)
+    wait_for(lambda: commits(output) >= 1)
+    workers = descendants(process.pid)
+    os.killpg(process.pid, signal.SIGINT)  # a terminal sends it to all of them
+    _, errors = process.communicate(timeout=20)
+    assert process.returncode == 130
+    assert "the same command goes on from here" in errors
+    assert "Traceback" not in errors
+    wait_for(lambda: gone(workers), 20)
+    assert main(command) == 0
+    assert tree(output) == tree(undisturbed)
+
+
+def test_two_runs_do_not_write_to_one_data_set(small_inputs, tmp_path):
+    output = tmp_path / "set"
+    process = start(*arguments(small_inputs, output, "--placements", "3000"))
+    wait_for(lambda: commits(output) >= 1)
+    second = fgbg(*arguments(small_inputs, output, "--placements", "3000"))
+    os.killpg(process.pid, signal.SIGKILL)
+    process.communicate(timeout=20)
+    assert second.returncode == 2
+    assert "another fgbg is writing to it" in second.stderr
+
+
+def test_a_full_disk_is_reported_not_hidden(small_inputs, tmp_path):
+    # A limit on file size is the disk that is full for every file above it.
+    import resource
+
+    limit = 1500  # bytes: enough for records and masks, not for overlays
+
+    def limited() -> None:
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
+
+    inputs_stored = make_in_process(small_inputs, tmp_path / "set")
+    for unit in (inputs_stored / "_work" / "commits").glob("bg1/*/*"):
+        unit.unlink()
+    result = fgbg(*arguments(small_inputs, inputs_stored), preexec_fn=limited)
+    assert result.returncode != 0
+    assert "File too large" in result.stderr + (inputs_stored / "errors.jsonl").read_text()
