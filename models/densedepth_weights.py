@@ -13,11 +13,11 @@ file: nothing in it is unpickled, imported or run, and links out of the file are
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import json
 import os
 import re
-import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -36,6 +36,7 @@ from models.densedepth import (
     LayerSpec,
     layer_specs,
 )
+from models.file_kind import what_instead
 
 _HDF5_SIGNATURE = b"\x89HDF\r\n\x1a\n"
 _SKIPS = ("pool3_pool", "pool2_pool", "pool1", "conv1/relu")
@@ -69,11 +70,28 @@ def load(path: str | os.PathLike[str]) -> DenseDepthWeights:
       WeightFileError: the file is missing, cut short, of another kind or network, or a layer is
         missing, extra, misshapen or not finite.
     """
+    with _opened(path) as (file, architecture):
+        arrays = _read_arrays(path, file["model_weights"], architecture)
+        return DenseDepthWeights(os.fspath(path), architecture, arrays)
+
+
+def inspect(path: str | os.PathLike[str]) -> Architecture:
+    """Which network a file holds, from its header alone: quick, the arrays are not read.
+
+    Raises:
+      WeightFileError: as `load`, as far as it shows without the arrays.
+    """
+    with _opened(path) as (_, architecture):
+        return architecture
+
+
+@contextlib.contextmanager
+def _opened(path: str | os.PathLike[str]) -> Iterator[tuple[h5py.File, Architecture]]:
+    """The file and its architecture; what h5py finds wrong becomes a WeightFileError."""
     _check_is_hdf5(Path(path))
     try:
         with h5py.File(path, "r") as file:
-            architecture = read_architecture(path, _model_config(path, file))
-            arrays = _read_arrays(path, file["model_weights"], architecture)
+            yield file, read_architecture(path, _model_config(path, file))
     except WeightFileError:
         raise
     except (OSError, RuntimeError, KeyError) as error:
@@ -81,7 +99,6 @@ def load(path: str | os.PathLike[str]) -> DenseDepthWeights:
         if "truncated" in str(error):
             raise _error(path, f"cut short: download it again ({error})") from error
         raise _error(path, f"damaged, download it again ({error})") from error
-    return DenseDepthWeights(os.fspath(path), architecture, arrays)
 
 
 def _error(path: str | os.PathLike[str], what: str) -> WeightFileError:
@@ -98,39 +115,7 @@ def _check_is_hdf5(path: Path) -> None:
     except OSError as error:
         raise _error(path, f"cannot be read: {error.strerror or error}") from error
     if not head.startswith(_HDF5_SIGNATURE):
-        raise _error(path, _what_instead(path, head))
-
-
-def _what_instead(path: Path, head: bytes) -> str:
-    text = head.lstrip(b"\xef\xbb\xbf \t\r\n").lower()
-    if not head:
-        return "empty (0 bytes): the download did not begin; delete it and try again"
-    if text.startswith((b"<!doctype html", b"<html", b"<head")):
-        return "an HTML page, not weights: a download saved the server's error page; try again"
-    if text.startswith((b"<?xml", b"<error")):
-        return "an XML answer, not weights: a download saved the server's error; try again"
-    if text.startswith(b"version https://git-lfs"):
-        return "a Git LFS pointer, not the weights it stands for: run git lfs pull"
-    if head[4:8] == b"TFL3":
-        return "a TensorFlow Lite model, not HDF5: it needs the name ending .tflite"
-    if head.startswith(b"PK"):
-        return _what_zip(path)
-    if re.match(rb"\x80[\x02-\x05]", head):
-        return "a pickle, as PyTorch wrote its files: not read, as that would run what it holds"
-    return f"not an HDF5 file: it begins with {head[:8]!r}"
-
-
-def _what_zip(path: Path) -> str:
-    try:
-        with zipfile.ZipFile(path) as archive:
-            names = archive.namelist()
-    except zipfile.BadZipFile:
-        return "a damaged zip archive (a PyTorch or .keras file cut short?), not HDF5"
-    if any(name.split("/")[-1] == "data.pkl" for name in names):
-        return "a PyTorch file: only the HDF5 files that Keras wrote are read"
-    if "model.weights.h5" in names:
-        return "a Keras 3 archive, not HDF5: it needs the name ending .keras"
-    return "a zip archive, not an HDF5 file"
+        raise _error(path, what_instead(path, head))
 
 
 def _model_config(path: str | os.PathLike[str], file: h5py.File) -> dict[str, Any]:

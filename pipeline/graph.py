@@ -117,7 +117,8 @@ def generate(root: beam.Pipeline, arguments: GraphArguments) -> beam.PCollection
     """Keys, resume, one shuffle of keys, Generate. Gives Committed for every unit made."""
     return (
         root
-        | "Backgrounds" >> beam.Create(range(1, arguments.backgrounds + 1))  # int
+        | "Backgrounds"
+        >> beam.Create(range(1, arguments.backgrounds + 1), reshuffle=False)  # int
         | "WorkUnits" >> beam.FlatMap(work_units, arguments).with_output_types(WorkUnit)  # WorkUnit
         | "DropCommitted"
         >> beam.ParDo(DropCommitted(arguments.output, arguments.without)).with_output_types(

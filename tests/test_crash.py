@@ -184,21 +184,3 @@ def test_two_runs_do_not_write_to_one_data_set(small_inputs, tmp_path):
     process.communicate(timeout=20)
     assert second.returncode == 2
     assert "another fgbg is writing to it" in second.stderr
-
-
-def test_a_full_disk_is_reported_not_hidden(small_inputs, tmp_path):
-    # A limit on file size is the disk that is full for every file above it.
-    import resource
-
-    limit = 1500  # bytes: enough for records and masks, not for overlays
-
-    def limited() -> None:
-        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-        resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
-
-    inputs_stored = make_in_process(small_inputs, tmp_path / "set")
-    for unit in (inputs_stored / "_work" / "commits").glob("bg1/*/*"):
-        unit.unlink()
-    result = fgbg(*arguments(small_inputs, inputs_stored), preexec_fn=limited)
-    assert result.returncode != 0
-    assert "File too large" in result.stderr + (inputs_stored / "errors.jsonl").read_text()

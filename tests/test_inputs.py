@@ -1,4 +1,4 @@
-"""Reading inputs: every usual kind of picture, and thirty kinds of bad input with their messages."""
+"""Reading inputs: every usual kind of picture, and thirty kinds of bad input."""
 
 from __future__ import annotations
 

@@ -181,7 +181,7 @@ def test_rooms_have_the_depths_and_brightness_of_rooms() -> None:
     medians, spreads, means = [], [], []
     for seed in range(100, 140):
         rgb, depth = render_room(seed, 64, 48)
-        assert 0.1 < depth.min() and depth.max() < 18
+        assert depth.min() > 0.1 and depth.max() < 18
         medians.append(float(np.median(depth)))
         spreads.append(float(np.percentile(depth, 90) - np.percentile(depth, 10)))
         means.append(float(rgb.mean()))

@@ -73,10 +73,9 @@ class CheckGroup(beam.DoFn):
             yield json.dumps({"file": file, "problem": problem})
 
     def _problems(self, group: int) -> Iterator[tuple[str, str]]:
-        job = jobs.read_cached(self._output, self._version)
         names: dict[int, set[str]] = {}
         for row in manifest.read_group(self._manifest, group):
-            yield from check_row(self._output, job, row)
+            yield from check_row(self._output, self._version, row)
             files = names.setdefault(row["bg"], set())
             files.update(row[kind] for kind in KINDS if row[kind])
             meter.count("rows_checked")
@@ -97,17 +96,18 @@ def verify(root: beam.Pipeline, arguments: VerifyArguments) -> beam.PCollection:
     )
 
 
-def check_row(output: str, job: Job, row: dict[str, Any]) -> Iterator[tuple[str, str]]:
+def check_row(output: str, version: str, row: dict[str, Any]) -> Iterator[tuple[str, str]]:
     """Checks all files of one sample.
 
     Args:
         output: The data set.
-        job: Its job.
+        version: The version of its job.
         row: The sample's row of the manifest.
 
     Yields:
         Pairs of a file and what is wrong with it.
     """
+    job = jobs.read_cached(output, version)
     c = job.configuration
     images: dict[str, NDArray[Any]] = {}
     for kind in KINDS:
@@ -138,7 +138,7 @@ def check_row(output: str, job: Job, row: dict[str, Any]) -> Iterator[tuple[str,
     if "mask" in images:
         yield from ((row["mask"], problem) for problem in _check_mask(images["mask"], row))
     if "overlay" in images:
-        background = _background(output, jobs.version(job), row["bg"])
+        background = _background(output, version, row["bg"])
         problem = _check_outside(images["overlay"], background, job, row)
         if problem:
             yield row["overlay"], problem
