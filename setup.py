@@ -21,6 +21,7 @@ REQUIREMENTS = [
     "tqdm>=4.66",
 ]
 DEVELOPMENT = [
+    "gcp-storage-emulator>=2024.8",
     "hypothesis>=6.100",
     "mypy>=1.11",
     "pytest>=8",

@@ -184,3 +184,38 @@ def test_two_runs_do_not_write_to_one_data_set(small_inputs, tmp_path):
     process.communicate(timeout=20)
     assert second.returncode == 2
     assert "another fgbg is writing to it" in second.stderr
+
+
+def test_a_run_killed_before_its_summary_is_summarised_by_the_next(small_inputs, tmp_path):
+    # As if an extension had been killed when its last unit was done: the summary is older.
+    output = make_in_process(small_inputs, tmp_path / "set", "--placements", "2")
+    old = {
+        name: (output / name).read_bytes()
+        for name in ("generation.json", "manifest.parquet", "README.md")
+    }
+    make_in_process(small_inputs, output, "--placements", "3")
+    expected = tree(output)
+    for name, data in old.items():
+        (output / name).write_bytes(data)
+    assert main(arguments(small_inputs, output)) == 0
+    assert tree(output) == expected
+
+
+def test_overwrite_killed_half_way_never_counts_deleted_samples(
+    small_inputs, tmp_path, monkeypatch
+):
+    from transforms.storage import LocalStorage
+
+    output = make_in_process(small_inputs, tmp_path / "set")
+    delete = LocalStorage.delete
+
+    def killed(self, path: str) -> None:
+        if path.endswith("bg2"):
+            raise KeyboardInterrupt
+        delete(self, path)
+
+    monkeypatch.setattr(LocalStorage, "delete", killed)
+    assert main(arguments(small_inputs, output, "--overwrite")) == 130
+    monkeypatch.undo()
+    assert main(arguments(small_inputs, output)) == 0
+    assert main(["verify", str(output)]) == 0

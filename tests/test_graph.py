@@ -5,6 +5,7 @@ from __future__ import annotations
 import apache_beam as beam
 import pytest
 from apache_beam import coders
+from apache_beam.runners import pipeline_context
 from apache_beam.runners.portability.fn_api_runner import FnApiRunner
 from conftest import arguments, make_in_process, tree
 
@@ -12,6 +13,7 @@ from pipeline import generate, options
 from pipeline.graph import GraphArguments, generate_and_summarise, work_units
 from transforms.commit import Commit, Moments
 from transforms.job import assign_splits
+from transforms.unit_coder import WorkUnitCoder
 from transforms.work_unit import WorkUnit, sample_numbers, units_of_background
 
 
@@ -42,7 +44,8 @@ def test_only_keys_cross_the_one_shuffle(small_inputs, tmp_path):
     assert len(shuffles) == 1
     (collection,) = shuffles[0].inputs.values()
     coder = proto.components.pcollections[collection].coder_id
-    assert proto.components.coders[coder].spec.urn == "beam:coder:row:v1"
+    context = pipeline_context.PipelineContext(proto.components)
+    assert isinstance(context.coders.get_by_id(coder), WorkUnitCoder)
     # The other grouping is the combiner of one number at the end.
     groupings = [
         transform.unique_name
@@ -57,7 +60,8 @@ def test_a_key_is_a_few_bytes():
     coder = coders.registry.get_coder(WorkUnit)
     unit = WorkUnit(100, 200, True, 3)
     encoded = coder.encode(unit)
-    assert len(encoded) < 16
+    assert len(encoded) < 32
+    assert coder.is_deterministic()
     assert coder.decode(encoded) == unit
 
 

@@ -14,6 +14,7 @@ from transforms import job as jobs
 from transforms.compositing import Background, Composed
 from transforms.pictures import Array
 from transforms.placement import Box
+from transforms.unit_coder import WorkUnitCoder as WorkUnitCoder  # registers it
 from transforms.work_unit import WorkUnit, sample_numbers
 
 FAILED = "failed"

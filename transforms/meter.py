@@ -7,10 +7,10 @@ sooner, so a launcher may give this process an array in shared memory to count i
 from __future__ import annotations
 
 import contextlib
+import functools
 import time
 from collections.abc import Iterator, MutableSequence
-
-from apache_beam.metrics import Metrics
+from typing import Any
 
 from transforms.work_unit import WorkUnit
 
@@ -31,7 +31,6 @@ ARRAY_LENGTH = len(COUNTERS) + 1 + len(WorkUnit._fields)
 _INDEX = {name: i for i, name in enumerate(COUNTERS)}
 _BUSY = len(COUNTERS)
 
-_metrics = {name: Metrics.counter(NAMESPACE, name) for name in COUNTERS}
 _shared: MutableSequence[int] | None = None
 
 
@@ -41,9 +40,16 @@ def share(array: MutableSequence[int] | None) -> None:
     _shared = array
 
 
+@functools.cache
+def _metric(name: str) -> Any:
+    from apache_beam.metrics import Metrics  # here: the launcher reads counters without Beam
+
+    return Metrics.counter(NAMESPACE, name)
+
+
 def count(name: str, amount: int = 1) -> None:
     """Adds to a counter of COUNTERS."""
-    _metrics[name].inc(amount)
+    _metric(name).inc(amount)
     if _shared is not None:
         _shared[_INDEX[name]] += amount
 

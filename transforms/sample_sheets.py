@@ -84,11 +84,12 @@ def _save_rows(
     depth_range: tuple[float, float],
 ) -> None:
     columns = [*images, *(["depth, colours for viewing"] if "depth" in images else [])]
-    # The grid has many; here a few, from all over.
+    # The grid has many; here a few, from all over, two in a line.
     chosen = np.unique(np.linspace(0, len(titles) - 1, _SIDE_BY_SIDE).astype(int))
-    figure, axes = _figure(len(chosen), len(columns), images["overlay"][0].shape)
-    for line, i in zip(axes, chosen, strict=True):
-        for axis, column in zip(line, columns, strict=True):
+    lines = -(-len(chosen) // 2)
+    figure, axes = _figure(lines, 2 * len(columns), images["overlay"][0].shape)
+    for i, start in zip(chosen, range(0, axes.size, len(columns)), strict=False):
+        for axis, column in zip(axes.flat[start : start + len(columns)], columns, strict=True):
             kind = column.partition(",")[0]
             _show(axis, kind, images[kind][i], depth_range, coloured=column != kind)
             axis.set_title(titles[i] if kind == "overlay" else column, fontsize=6)

@@ -6,8 +6,6 @@ import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from apache_beam import coders
-
 _NAME = re.compile(r"bg(\d+)/fg_(\d+)/(as_given|mirrored)_(\d+)")
 
 
@@ -50,10 +48,6 @@ class WorkUnit(NamedTuple):
             raise ValueError(f"{name!r} is not the name of a work unit")
         background, foreground, kind, round_ = match.groups()
         return cls(int(background), int(foreground), kind == "mirrored", int(round_))
-
-
-# Only this crosses the shuffle: four small fields by Beam's row coder, never a pickle.
-coders.registry.register_coder(WorkUnit, coders.RowCoder)
 
 
 def sample_numbers(placements: list[int], mirror: bool, unit: WorkUnit) -> range:
