@@ -3,7 +3,7 @@
 A card is a small JSON object that says how a network is fed and what its output means. It stands
 beside the model (`model.tflite` -> `model.json`; in a SavedModel folder `depth_model.json`).
 Without one, a network takes RGB in 0..1 and gives metres; a quantised .tflite file says its own
-scaling. Nothing here imports TensorFlow.
+scaling, and a DenseDepth file needs no card at all. Nothing here imports TensorFlow.
 """
 
 from __future__ import annotations
@@ -16,9 +16,17 @@ import os
 import zipfile
 from typing import Any
 
-TFLITE, KERAS, SAVED_MODEL = "tflite", "keras", "saved_model"
+from models import densedepth_weights
+from models.densedepth import STRIDE
+from models.densedepth_weights import WeightFileError
+from models.download import file_sha256
+from models.fetch import PUBLISHED
+
+TFLITE, KERAS, SAVED_MODEL, DENSEDEPTH = "tflite", "keras", "saved_model", "densedepth"
 # Names that belong to networks which this version does not have yet.
-RESERVED = ("builtin", "nyu", "kitti")
+RESERVED = ("builtin",)
+PRECISIONS = ("float32", "bfloat16", "float16")
+ACCEPTED = "a .tflite, .keras or DenseDepth .h5 file, or a SavedModel folder"
 
 
 class DepthModelError(ValueError):
@@ -38,7 +46,10 @@ class DepthCard:
         output: "depth" (far is larger) or "inverse_depth" (metres_per_unit / output).
         output_name: Which output, if the network has several.
         metres_per_unit: Metres that one unit of the output stands for.
-        max_depth_m: The network's range; the default for what 255 stands for in 8-bit depth.
+        max_depth_m: The network's range; the default for what 255 stands for in 8-bit depth. For
+            DenseDepth it is also the distance that the network's scale ends at.
+        upsampling: How DenseDepth's decoder up-samples, "align_corners" (the published files) or
+            "half_pixel"; weight files do not say it. Of no meaning for other networks.
     """
 
     input_range: tuple[float, float] = (0.0, 1.0)
@@ -50,12 +61,17 @@ class DepthCard:
     output_name: str | None = None
     metres_per_unit: float = 1.0
     max_depth_m: float = 10.0
+    upsampling: str = "align_corners"
 
     def __post_init__(self) -> None:
         if self.input_channels not in ("rgb", "bgr"):
             raise ValueError(f'input_channels is {self.input_channels!r}, not "rgb" or "bgr"')
         if self.output not in ("depth", "inverse_depth"):
             raise ValueError(f'output is {self.output!r}, not "depth" or "inverse_depth"')
+        if self.upsampling not in ("align_corners", "half_pixel"):
+            raise ValueError(
+                f'upsampling is {self.upsampling!r}, not "align_corners" or "half_pixel"'
+            )
         lengths = {"input_range": 2, "input_mean": 3, "input_std": 3, "input_size": 2}
         for name, length in lengths.items():
             values = getattr(self, name)
@@ -75,19 +91,25 @@ class DepthCard:
 
 @dataclasses.dataclass(frozen=True)
 class DepthModel:
-    """A depth network by what it is, not by where it lies.
+    """A depth network by what it is, not by where it lies, and how it is run.
 
     Attributes:
-        kind: "tflite", "keras" or "saved_model".
+        kind: "tflite", "keras", "saved_model" or "densedepth".
         file: The name of the file or folder.
         sha256: Of the file, or of all files of the folder with their names.
         card: How it is fed and read.
+        precision: "float32", "bfloat16" or "float16": what it computes in.
+        batch_size: Pictures in one call; None: chosen for the device.
+        address: Where it was downloaded from; None for a file given by its path.
     """
 
     kind: str
     file: str
     sha256: str
     card: DepthCard
+    precision: str = "float32"
+    batch_size: int | None = None
+    address: str | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """For JSON."""
@@ -98,6 +120,10 @@ class DepthModel:
         """Of what `to_dict` gave, before or after JSON."""
         fields = dict(content)
         return cls(card=card_from_dict(fields.pop("card")), **fields)
+
+    def identity(self) -> DepthModel:
+        """What of it decides the depth: neither its file's name nor where it came from."""
+        return dataclasses.replace(self, file="", address=None)
 
 
 def card_from_dict(content: dict[str, Any]) -> DepthCard:
@@ -117,22 +143,48 @@ def card_from_dict(content: dict[str, Any]) -> DepthCard:
         raise ValueError(str(error)) from error
 
 
-def inspect(path: str, overrides: dict[str, Any] | None = None) -> DepthModel:
+def inspect(
+    path: str,
+    overrides: dict[str, Any] | None = None,
+    *,
+    published: str | None = None,
+    precision: str = "float32",
+    batch_size: int | None = None,
+    address: str | None = None,
+) -> DepthModel:
     """What kind of network a path holds, its hash and its card. Reads files, loads no network.
 
     Args:
-        path: A local .tflite or .keras file, or a SavedModel folder.
+        path: A local .tflite, .keras or DenseDepth .h5 file, or a SavedModel folder.
         overrides: Card entries given on the command line.
+        published: "nyu" or "kitti" where the file is known to be that network; else its name
+            tells the range of a DenseDepth network that has no card.
+        precision: One of PRECISIONS; other than float32 for DenseDepth only.
+        batch_size: Pictures in one call, or None.
+        address: Where the file was downloaded from.
 
     Raises:
         DepthModelError: There is no such network, or its card is wrong.
     """
     path = path.rstrip("/")
     kind = _kind(path)
+    if precision not in PRECISIONS:
+        raise DepthModelError(f"precision is {precision!r}, not one of {', '.join(PRECISIONS)}")
+    if kind != DENSEDEPTH and precision != "float32":
+        raise DepthModelError(
+            f"{path}: only DenseDepth files can be computed in {precision}; this one is as it was "
+            "saved"
+        )
+    if kind == TFLITE and batch_size is not None:
+        raise DepthModelError(f"{path}: a .tflite file runs picture by picture, not in batches")
     if kind == SAVED_MODEL:
         card_path = os.path.join(path, "depth_model.json")
     else:
         card_path = os.path.splitext(path)[0] + ".json"
+    defaults: dict[str, Any] = {}
+    if kind == DENSEDEPTH:
+        named = "kitti" if "kitti" in os.path.basename(path).lower() else "nyu"
+        defaults["max_depth_m"] = PUBLISHED[published or named].max_depth_m
     content: dict[str, Any] = {}
     try:
         if os.path.exists(card_path):
@@ -140,22 +192,35 @@ def inspect(path: str, overrides: dict[str, Any] | None = None) -> DepthModel:
                 content = json.load(file)
             if not isinstance(content, dict):
                 raise ValueError("not a JSON object")
-        card = card_from_dict({**content, **(overrides or {})})
+        card = card_from_dict({**defaults, **content, **(overrides or {})})
+        if kind == DENSEDEPTH:
+            _check_densedepth_card(card)
     except (ValueError, UnicodeDecodeError) as error:
         raise DepthModelError(f"the card {card_path} of the depth model: {error}") from error
-    return DepthModel(kind, os.path.basename(path), _hash(path), card)
+    return DepthModel(
+        kind, os.path.basename(path), _hash(path), card, precision, batch_size, address
+    )
+
+
+def _check_densedepth_card(card: DepthCard) -> None:
+    if (card.output, card.metres_per_unit, card.output_name) != ("depth", 1.0, None):
+        raise ValueError(
+            "the output of DenseDepth is known; only max_depth_m, where its scale ends, can be said"
+        )
+    if card.input_size and any(side % STRIDE for side in card.input_size):
+        raise ValueError(f"input_size is {list(card.input_size)}, not multiples of {STRIDE}")
 
 
 def _kind(path: str) -> str:
-    if path in RESERVED or path.endswith((".h5", ".hdf5")):
+    if path in RESERVED:
         raise DepthModelError(
-            f"--depth_model {path}: this version has no {path} network yet; give none, a .tflite "
-            "or .keras file, or a SavedModel folder"
+            f"--depth_model {path}: this version has no {path} network yet; give none, "
+            f"{', '.join(PUBLISHED)}, {ACCEPTED}"
         )
     if not os.path.exists(path):
         raise DepthModelError(
-            f"--depth_model {path}: no such file or folder (none, a .tflite or .keras file, or a "
-            "SavedModel folder is expected)"
+            f"--depth_model {path}: no such file or folder (none, {', '.join(PUBLISHED)}, "
+            f"{ACCEPTED} is expected)"
         )
     if os.path.isdir(path):
         if os.path.exists(os.path.join(path, "saved_model.pb")):
@@ -172,29 +237,24 @@ def _kind(path: str) -> str:
         if not zipfile.is_zipfile(path):
             raise DepthModelError(f"--depth_model {path}: not a Keras 3 file, or a part of one")
         return KERAS
-    raise DepthModelError(
-        f"--depth_model {path}: of unknown kind; a .tflite or .keras file or a SavedModel folder "
-        "is expected"
-    )
+    if path.endswith((".h5", ".hdf5")):
+        try:
+            densedepth_weights.inspect(path)
+        except WeightFileError as error:
+            raise DepthModelError(f"--depth_model: {error}") from error
+        return DENSEDEPTH
+    raise DepthModelError(f"--depth_model {path}: of unknown kind; {ACCEPTED} is expected")
 
 
 def _hash(path: str) -> str:
+    if not os.path.isdir(path):
+        return file_sha256(path)
+    names = sorted(
+        os.path.relpath(os.path.join(folder, name), path)
+        for folder, _, files in os.walk(path)
+        for name in files
+    )
     digest = hashlib.sha256()
-    if os.path.isdir(path):
-        files = sorted(
-            os.path.relpath(os.path.join(folder, name), path)
-            for folder, _, names in os.walk(path)
-            for name in names
-        )
-        for name in files:
-            digest.update(f"{name}\0".encode())
-            _add_file(digest, os.path.join(path, name))
-    else:
-        _add_file(digest, path)
+    for name in names:
+        digest.update(f"{name}\0{file_sha256(os.path.join(path, name))}\0".encode())
     return digest.hexdigest()
-
-
-def _add_file(digest: Any, path: str) -> None:
-    with open(path, "rb") as file:
-        while block := file.read(1 << 20):
-            digest.update(block)

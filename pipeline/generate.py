@@ -10,14 +10,10 @@ import os
 import sys
 import time
 from collections.abc import Iterator
-from typing import Any
 
-from models import depth_card
-from models.depth_card import DepthModelError
-from pipeline import options
+from pipeline import depth_model, options, processes
 from pipeline.exit_codes import OK, UserError
 from pipeline.merge import JobConflict, merge
-from pipeline.processes import available_cores
 from transforms import catalogue, storage
 from transforms import job as jobs
 from transforms.catalogue import BACKGROUND, FOREGROUND, Checked, InputError
@@ -73,8 +69,10 @@ def main(arguments: list[str]) -> int:
         The exit code.
     """
     parser = options.generate_parser()
-    asked, beam_options = options.parse(parser, arguments)
     started = time.monotonic()
+    asked, beam_options = options.parse(parser, arguments)
+    if not asked.plan:
+        processes.warm_up()  # imports Beam meanwhile, which takes as long as the checks
     asked.output = asked.output.rstrip("/") or "/"
     configuration = _configuration(asked)
     stored = _stored_job(asked)
@@ -93,7 +91,7 @@ def main(arguments: list[str]) -> int:
             from pipeline import remote
 
             return remote.run(request.output, request.job, request.depth_path, beam_options)
-        from pipeline import local  # imports Beam: not before the checks have passed
+        from pipeline import local
 
         return local.run(
             request.output,
@@ -124,17 +122,7 @@ def _configuration(asked: argparse.Namespace) -> Configuration:
             f"--size {asked.size[0]}x{asked.size[1]} and --canvas {canvas[0]}x{canvas[1]} have "
             "different aspects: pictures would be distorted"
         )
-    model = None
-    if asked.depth_model != "none":
-        overrides: dict[str, Any] = {}
-        if asked.depth_input_range is not None:
-            overrides["input_range"] = asked.depth_input_range
-        if asked.depth_output_unit is not None:
-            overrides["metres_per_unit"] = asked.depth_output_unit
-        try:
-            model = depth_card.inspect(asked.depth_model, overrides)
-        except DepthModelError as error:
-            raise UserError(str(error)) from error
+    model, asked.depth_path = depth_model.choose(asked)
     depth_range = asked.depth_range or (model.card.max_depth_m if model else 10.0)
     return Configuration(
         output_format=asked.format,
@@ -222,8 +210,8 @@ def _request(
         job,
         stored,
         paths,
-        asked.depth_model if configuration.depth_model else None,
-        asked.workers or available_cores(),
+        asked.depth_path,
+        asked.workers or processes.available_cores(),
         beam_options,
     )
 
@@ -290,13 +278,18 @@ def _lock(output: str) -> Iterator[None]:
 
 
 def _delete(output: str) -> None:
-    """Deletes a data set of ours and nothing else; the job goes last, so that it can be redone."""
+    """Deletes a data set of ours and nothing else.
+
+    Commit records go first, so that no unit counts as done whose files are gone already; the job
+    goes last, so that what is left after a crash is still known to be ours.
+    """
     store = storage.storage_for(output)
+    for name in (jobs.COMMITS, jobs.FAILED):
+        store.delete(storage.join(output, name))
     for name in store.children(output):
         if (name in _OURS and name != "_work") or (name.startswith("bg") and name[2:].isdecimal()):
             store.delete(storage.join(output, name))
-    for name in (jobs.COMMITS, jobs.FAILED, jobs.JOB_FILE):
-        store.delete(storage.join(output, name))
+    store.delete(storage.join(output, jobs.JOB_FILE))
 
 
 def _store(request: Request) -> None:

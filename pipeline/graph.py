@@ -2,76 +2,16 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Iterator
 
 import apache_beam as beam
 
-from models.depth_card import DepthModel
-from transforms import job as jobs
+from pipeline.graph_arguments import GraphArguments
 from transforms.compose import FAILED, Compose, DropCommitted
 from transforms.estimate_depth import DepthModelHandler, EstimateDepth
 from transforms.summarise import summarise
 from transforms.work_unit import WorkUnit, units_of_background
 from transforms.write import RecordFailure, Write
-
-
-@dataclasses.dataclass(frozen=True)
-class GraphArguments:
-    """What the graph is built from; everything else is read from the data set by the workers.
-
-    Attributes:
-        output: The data set.
-        version: The version of its job.
-        backgrounds: Number of backgrounds.
-        foregrounds: Number of foregrounds.
-        mirror: Whether there are mirrored units.
-        rounds: Number of rounds of placements.
-        canvas: Width and height of the canvas.
-        depth_path: Where the depth network lies; None for a data set without depth.
-        depth_model: What it is.
-        depth_threads: CPU threads that a depth network may use.
-        slice_index: Which slice of the units to make, from 0.
-        slices: Number of slices.
-        without: Names of units that are not to be made.
-    """
-
-    output: str
-    version: str
-    backgrounds: int
-    foregrounds: int
-    mirror: bool
-    rounds: int
-    canvas: tuple[int, int]
-    depth_path: str | None = None
-    depth_model: DepthModel | None = None
-    depth_threads: int = 1
-    slice_index: int = 0
-    slices: int = 1
-    without: frozenset[str] = frozenset()
-
-    @classmethod
-    def of(cls, output: str, job: jobs.Job, depth_path: str | None, threads: int) -> GraphArguments:
-        """Of a stored job, all units in one slice."""
-        c = job.configuration
-        return cls(
-            output,
-            jobs.version(job),
-            len(job.backgrounds),
-            len(job.foregrounds),
-            c.mirror,
-            len(c.placements),
-            c.canvas,
-            depth_path,
-            DepthModel.from_dict(c.depth_model) if c.depth_model else None,
-            threads,
-        )
-
-    def handler(self) -> DepthModelHandler | None:
-        """The RunInference handler of the depth network, if there is one."""
-        if self.depth_path is None or self.depth_model is None:
-            return None
-        return DepthModelHandler(self.depth_path, self.depth_model, self.canvas, self.depth_threads)
 
 
 def work_units(background: int, arguments: GraphArguments) -> Iterator[WorkUnit]:
@@ -82,6 +22,13 @@ def work_units(background: int, arguments: GraphArguments) -> Iterator[WorkUnit]
         # Shifted by the background: every slice gets its share of each foreground.
         if (index + background) % a.slices == a.slice_index:
             yield unit
+
+
+def _handler(a: GraphArguments) -> DepthModelHandler | None:
+    """The RunInference handler of the depth network, if there is one."""
+    if a.depth_path is None or a.depth_model is None:
+        return None
+    return DepthModelHandler(a.depth_path, a.depth_model, a.canvas, a.depth_threads, a.unit_size)
 
 
 class Generate(beam.PTransform):
@@ -97,12 +44,13 @@ class Generate(beam.PTransform):
 
     def expand(self, units: beam.PCollection) -> beam.PCollection:
         a = self._arguments
-        composed = units | "Compose" >> beam.ParDo(Compose(a.output, a.version)).with_outputs(
+        compose = Compose(a.output, a.version, a.backgrounds_kept)
+        composed = units | "Compose" >> beam.ParDo(compose).with_outputs(
             FAILED, main="composed"
         )  # ComposedUnit
         written = (
             composed.composed
-            | "EstimateDepth" >> EstimateDepth(a.handler())  # (ComposedUnit, depth)
+            | "EstimateDepth" >> EstimateDepth(_handler(a))  # (ComposedUnit, depth)
             | "Write" >> beam.ParDo(Write(a.output, a.version)).with_outputs(FAILED, main="written")
         )  # Committed
         (
@@ -117,8 +65,7 @@ def generate(root: beam.Pipeline, arguments: GraphArguments) -> beam.PCollection
     """Keys, resume, one shuffle of keys, Generate. Gives Committed for every unit made."""
     return (
         root
-        | "Backgrounds"
-        >> beam.Create(range(1, arguments.backgrounds + 1), reshuffle=False)  # int
+        | "Backgrounds" >> beam.Create(range(1, arguments.backgrounds + 1), reshuffle=False)  # int
         | "WorkUnits" >> beam.FlatMap(work_units, arguments).with_output_types(WorkUnit)  # WorkUnit
         | "DropCommitted"
         >> beam.ParDo(DropCommitted(arguments.output, arguments.without)).with_output_types(

@@ -3,24 +3,27 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import sys
 import time
 from collections import Counter
 from collections.abc import MutableSequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from pipeline import worker
 from pipeline.exit_codes import OK, SOME_FAILED
-from pipeline.graph import GraphArguments
-from pipeline.processes import ProcessGroup, WorkersDied, available_cores
+from pipeline.graph_arguments import GraphArguments, SliceOfGenerate
+from pipeline.processes import ProcessGroup, WorkerError, available_cores, peak_memory
 from pipeline.progress import Progress, byte_size, duration
 from transforms import commit, meter, storage
-from transforms.job import Job
-from transforms.summarise import ERRORS, GENERATION, Summary
+from transforms.job import ERRORS, GENERATION, Job
 from transforms.work_unit import WorkUnit, sample_numbers
+
+if TYPE_CHECKING:
+    from transforms.summarise import Summary
 
 # Deaths of worker processes at one unit after which it is recorded as failed.
 _DEATHS_OF_A_UNIT = 2
+_BACKGROUNDS_KEPT = 4
 _REPORT = "PlotImages/rows.png"
 
 
@@ -49,7 +52,7 @@ def run(
     done = commit.committed(output)
     samples_done = _samples(job, done)
     missing = job.units - len(done)
-    if not missing and storage.storage_for(output).exists(storage.join(output, GENERATION)):
+    if not missing and _samples_summarised(output) == job.samples:
         print(f"All {job.samples:,} samples are there already; nothing to do.", file=sys.stderr)
         print(f"Look at {storage.join(output, _REPORT)}")
         return OK
@@ -61,9 +64,15 @@ def run(
     if missing:
         progress = Progress("samples", job.samples, samples_done)
         try:
-            whole = GraphArguments.of(output, job, depth_path, threads)
+            # One thread for depth, whatever the number of workers: TensorFlow's sums differ in
+            # the last bits between numbers of threads. FnApiRunner keeps the units in the order
+            # of their backgrounds, so that a few decoded ones are enough.
+            whole = dataclasses.replace(
+                GraphArguments.of(output, job, depth_path, threads=1),
+                backgrounds_kept=_BACKGROUNDS_KEPT,
+            )
             totals, peak = _make(group, progress, whole, min(workers, missing), beam_options)
-        except WorkersDied as error:
+        except WorkerError as error:
             print(
                 f"fgbg generate: {error}. Nothing that was made is lost: the same command "
                 "resumes; fewer --workers need less memory.",
@@ -73,9 +82,18 @@ def run(
         finally:
             progress.close()
     timings = _timings(totals, workers, started, peak)
-    (summary,), _ = group.run(worker.summarise_output, [(output, timings)])
+    (summary,), _ = group.run("summarise_output", [(output, timings)])
     _report(output, job, summary, time.monotonic() - started)
     return OK if summary.samples == job.samples else SOME_FAILED
+
+
+def _samples_summarised(output: str) -> int | None:
+    """How many samples the last summary counted: fewer than there are if a run ended before it."""
+    path = storage.join(output, GENERATION)
+    try:
+        return json.loads(storage.storage_for(path).read(path))["counts"]["samples"]
+    except (FileNotFoundError, KeyError, json.JSONDecodeError):
+        return None
 
 
 def _samples(job: Job, units: set[WorkUnit]) -> int:
@@ -92,9 +110,7 @@ def _make(
 ) -> tuple[list[int], int]:
     """Runs Generate over all slices: sums of the counters, greatest memory of a worker."""
     slices = [
-        worker.SliceOfGenerate(
-            dataclasses.replace(whole, slice_index=i, slices=workers), beam_options
-        )
+        SliceOfGenerate(dataclasses.replace(whole, slice_index=i, slices=workers), beam_options)
         for i in range(workers)
     ]
     samples = meter.COUNTERS.index("samples")
@@ -126,7 +142,7 @@ def _make(
             argument, graph=dataclasses.replace(argument.graph, without=without)
         )
 
-    peaks, totals = group.run(worker.make_slice, slices, on_tick, on_death)
+    peaks, totals = group.run("make_slice", slices, on_tick, on_death)
     return totals, max(peaks)
 
 
@@ -145,7 +161,7 @@ def _timings(totals: list[int], workers: int, started: float, peak: int) -> dict
         "depth_s": counted["depth_microseconds"] / 1e6,
         "write_s": counted["write_microseconds"] / 1e6,
         "peak_memory_of_a_worker_bytes": peak,
-        "peak_memory_of_the_launcher_bytes": worker.peak_memory(),
+        "peak_memory_of_the_launcher_bytes": peak_memory(),
     }
 
 

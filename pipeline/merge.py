@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
+from models.depth_card import DepthModel
 from transforms import job as jobs
 from transforms.catalogue import Checked
 from transforms.job import Configuration, InputPicture, Job
@@ -80,15 +81,14 @@ def _differences(stored: Configuration, asked: Configuration) -> list[str]:
 
 def _identity(model: dict[str, Any] | None) -> Any:
     """What of a depth model matters: not its file's name."""
-    if model is None:
-        return None
-    # Through JSON a card's tuples have become lists.
-    card = {k: list(v) if isinstance(v, tuple) else v for k, v in model["card"].items()}
-    return model["kind"], model["sha256"], card
+    return DepthModel.from_dict(model).identity() if model else None
 
 
 def _model(model: dict[str, Any] | None) -> str:
-    return f"{model['file']} ({model['sha256'][:12]}, {model['card']})" if model else "none"
+    if not model:
+        return "none"
+    how = f"{model['precision']}, batches of {model['batch_size'] or 'the default size'}"
+    return f"{model['file']} ({model['sha256'][:12]}, {how}, {model['card']})"
 
 
 def _show(value: Any) -> str:

@@ -10,6 +10,7 @@ import re
 from collections.abc import Callable
 from typing import Any, NoReturn
 
+from models.depth_card import PRECISIONS
 from pipeline.exit_codes import WRONG_USE
 
 _SIZE = re.compile(r"(\d+)(?:[xX](\d+))?")
@@ -223,12 +224,7 @@ def generate_parser() -> Parser:
         help="shares of the backgrounds in each split",
     )
     add = parser.add_argument_group("depth").add_argument
-    add(
-        "--depth_model",
-        default="none",
-        metavar="none|PATH",
-        help="no depth, or a .tflite file, a .keras file or a SavedModel folder",
-    )
+    add_depth_model(add, default="none")
     add(
         "--depth_format",
         choices=("jpg", "png16"),
@@ -240,22 +236,7 @@ def generate_parser() -> Parser:
         type=number(0.1, 1000),
         default=None,
         metavar="METRES",
-        help="metres that 255 stands for in 8-bit depth; None: the model's range (10)",
-    )
-    add(
-        "--depth_input_range",
-        type=numbers(2, "LOW,HIGH, such as 0,1"),
-        default=None,
-        metavar="LOW,HIGH",
-        help="what pixel values 0 and 255 are fed as; None: the model's card says, or 0,1",
-    )
-    add(
-        "--depth_output_unit",
-        type=number(1e-9, 1e9),
-        default=None,
-        metavar="METRES",
-        help="metres that one unit of the network's output stands for; None: the model's card "
-        "says, or 1",
+        help="metres that 255 stands for in 8-bit depth; None: the model's range (--depth_max)",
     )
     add = parser.add_argument_group("running").add_argument
     add(
@@ -275,6 +256,66 @@ def generate_parser() -> Parser:
         help="say what would be made, how many bytes and how long it would take, and stop",
     )
     return parser
+
+
+def add_depth_model(add: Callable[..., Any], default: str | None) -> None:
+    """Adds the options that say which depth network is used, and how it is run.
+
+    Args:
+        add: add_argument of the parser, or of a group of it.
+        default: Of --depth_model; None where one must be given.
+    """
+    add(
+        "--depth_model",
+        default=default,
+        required=default is None,
+        metavar="none|nyu|kitti|PATH" if default else "nyu|kitti|PATH",
+        help="the DenseDepth network that its authors published for NYU or KITTI (downloaded "
+        "once), or a DenseDepth .h5 file, a .tflite file, a .keras file or a SavedModel folder",
+    )
+    add(
+        "--depth_model_url",
+        default=None,
+        metavar="ADDRESS",
+        help="where nyu or kitti is downloaded from; None: $FGBG_NYU_URL or $FGBG_KITTI_URL, or "
+        "its authors' address",
+    )
+    add(
+        "--depth_batch_size",
+        type=number(1, 1024, int),
+        default=None,
+        metavar="N",
+        help="pictures in one call of the depth network; None: at most 4 on a CPU, 32 on a GPU",
+    )
+    add(
+        "--depth_precision",
+        choices=PRECISIONS,
+        default="float32",
+        help="what DenseDepth computes in; bfloat16 is faster where the processor has it",
+    )
+    add(
+        "--depth_input_range",
+        type=numbers(2, "LOW,HIGH, such as 0,1"),
+        default=None,
+        metavar="LOW,HIGH",
+        help="what pixel values 0 and 255 are fed as; None: the model's card says, or 0,1",
+    )
+    add(
+        "--depth_output_unit",
+        type=number(1e-9, 1e9),
+        default=None,
+        metavar="METRES",
+        help="metres that one unit of the network's output stands for; None: the model's card "
+        "says, or 1",
+    )
+    add(
+        "--depth_max",
+        type=number(0.1, 1000),
+        default=None,
+        metavar="METRES",
+        help="the network's range; DenseDepth's scale ends there. None: the model's card says, or "
+        "80 for kitti (or a DenseDepth file so named) and 10 for others",
+    )
 
 
 def parse(parser: Parser, arguments: list[str]) -> tuple[argparse.Namespace, list[str]]:

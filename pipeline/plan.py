@@ -80,7 +80,7 @@ def _measure(
         network = None
         if depth_path and c.depth_model:
             model = DepthModel.from_dict(c.depth_model)
-            network = depth_network.load(depth_path, model, c.canvas, 1)
+            network = depth_network.load(depth_path, model, c.canvas, 1, c.placements[0])
         units = [
             WorkUnit(i % len(backgrounds) + 1, i % len(foregrounds) + 1, False, 0)
             for i in range(count)

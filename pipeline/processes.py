@@ -11,11 +11,13 @@ import dataclasses
 import multiprocessing
 import multiprocessing.sharedctypes
 import os
+import resource
 import signal
+import sys
 import threading
 import traceback
 from collections.abc import Callable, MutableSequence
-from multiprocessing import connection
+from multiprocessing import connection, forkserver
 from typing import Any
 
 from pipeline.exit_codes import UserError
@@ -27,11 +29,9 @@ _PRELOAD = ["pipeline.worker"]
 # Deaths of one slice's processes before the job is given up: beyond that it is not chance.
 _MOST_DEATHS = 10
 
-Task = Callable[[Any], Any]
 
-
-class WorkersDied(RuntimeError):
-    """Worker processes died again and again."""
+class WorkerError(RuntimeError):
+    """A worker process failed outside any unit of work, or died again and again."""
 
 
 @dataclasses.dataclass
@@ -60,6 +60,19 @@ def _context() -> Any:
     return context
 
 
+def peak_memory() -> int:
+    """The greatest memory that this process has used so far, in bytes."""
+    # ru_maxrss is in kilobytes on Linux, in bytes on macOS.
+    unit = 1 if sys.platform == "darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
+
+
+def warm_up() -> None:
+    """Starts the process that workers are forked from, which imports Beam, and does not wait."""
+    if _context().get_start_method() == "forkserver":
+        forkserver.ensure_running()
+
+
 class ProcessGroup:
     """Runs a task over arguments, a process for each.
 
@@ -77,15 +90,15 @@ class ProcessGroup:
 
     def run(
         self,
-        task: Task,
+        task: str,
         arguments: list[Any],
         on_tick: Callable[[list[int]], None] = lambda totals: None,
         on_death: Callable[[MutableSequence[int], Any, str], Any] | None = None,
     ) -> tuple[list[Any], list[int]]:
-        """Runs task(argument) for every argument, all at once.
+        """Runs a task for every argument, all at once.
 
         Args:
-            task: A function that can be pickled.
+            task: The name of a function of pipeline.worker, which this process need not import.
             arguments: Its arguments.
             on_tick: Called a few times a second with the sums of all processes' counters.
             on_death: Called when a process died, with its counters, its argument and how it died;
@@ -96,8 +109,7 @@ class ProcessGroup:
 
         Raises:
             UserError: A task raised it.
-            RuntimeError: A task raised anything else.
-            WorkersDied: A slice's process died again and again.
+            WorkerError: A task raised anything else, or its process died again and again.
         """
         totals = [0] * self._array_length
         workers = {i: self._start(i, task, argument) for i, argument in enumerate(arguments)}
@@ -128,7 +140,7 @@ class ProcessGroup:
                     elif kind == "died":
                         workers[index] = self._after_death(task, worker, on_death)
                     else:
-                        raise UserError(value) if kind == "user_error" else RuntimeError(value)
+                        raise UserError(value) if kind == "user_error" else WorkerError(value)
         finally:
             for worker in workers.values():
                 worker.process.kill()
@@ -137,7 +149,7 @@ class ProcessGroup:
         on_tick(totals)
         return results, totals
 
-    def _start(self, index: int, task: Task, argument: Any, deaths: int = 0) -> _Worker:
+    def _start(self, index: int, task: str, argument: Any, deaths: int = 0) -> _Worker:
         receiver, sender = self._context.Pipe(duplex=False)
         counters = multiprocessing.sharedctypes.RawArray("q", self._array_length)
         process = self._context.Process(
@@ -149,7 +161,7 @@ class ProcessGroup:
 
     def _after_death(
         self,
-        task: Task,
+        task: str,
         worker: _Worker,
         on_death: Callable[[MutableSequence[int], Any, str], Any] | None,
     ) -> _Worker:
@@ -160,13 +172,13 @@ class ProcessGroup:
             if how == "SIGKILL":
                 how += " (by the system when memory is short, or by hand)"
         if worker.deaths + 1 >= self._most_deaths:
-            raise WorkersDied(f"a worker process died {worker.deaths + 1} times: {how}")
+            raise WorkerError(f"a worker process died {worker.deaths + 1} times: {how}")
         argument = on_death(worker.counters, worker.argument, how) if on_death else worker.argument
         return self._start(worker.index, task, argument, worker.deaths + 1)
 
 
 def _work(
-    task: Task,
+    task: str,
     argument: Any,
     counters: MutableSequence[int],
     sender: connection.Connection,
@@ -179,7 +191,7 @@ def _work(
 
     worker.set_up(counters, threads)
     try:
-        sender.send(("result", task(argument)))
+        sender.send(("result", getattr(worker, task)(argument)))
     except UserError as error:
         sender.send(("user_error", str(error)))
     except Exception:

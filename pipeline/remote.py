@@ -8,7 +8,8 @@ import apache_beam as beam
 from apache_beam.options.pipeline_options import PipelineOptions
 
 from pipeline.exit_codes import OK, SOME_FAILED
-from pipeline.graph import GraphArguments, generate_and_summarise
+from pipeline.graph import generate_and_summarise
+from pipeline.graph_arguments import GraphArguments
 from transforms import commit
 from transforms.job import Job
 

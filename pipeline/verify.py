@@ -9,14 +9,13 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
-from pipeline import options, worker
+from pipeline import options
 from pipeline.exit_codes import OK, SOME_FAILED, UserError
 from pipeline.processes import ProcessGroup, available_cores
 from pipeline.progress import Progress
 from transforms import commit, manifest, meter, storage
 from transforms import job as jobs
-from transforms.job import Job
-from transforms.summarise import ERRORS, GENERATION
+from transforms.job import ERRORS, GENERATION, Job
 from transforms.verify import VerifyArguments, stray_files
 
 _SHOWN = 1000
@@ -105,7 +104,7 @@ def _check_files(
     checked = meter.COUNTERS.index("rows_checked")
     try:
         _, totals = ProcessGroup(meter.ARRAY_LENGTH, 1).run(
-            worker.verify_slice, slices, lambda totals: progress.update(totals[checked])
+            "verify_slice", slices, lambda totals: progress.update(totals[checked])
         )
     finally:
         progress.close()

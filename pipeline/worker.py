@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import dataclasses
 import logging
-import resource
-import sys
 from collections.abc import MutableSequence
 from typing import Any
 
@@ -17,23 +14,12 @@ from apache_beam.runners.portability.fn_api_runner import FnApiRunner
 from models import depth_network
 from models.depth_card import DepthModelError
 from pipeline.exit_codes import UserError
-from pipeline.graph import GraphArguments, generate
+from pipeline.graph import generate
+from pipeline.graph_arguments import SliceOfGenerate
+from pipeline.processes import peak_memory
 from transforms import meter
 from transforms.summarise import Summary, summarise
 from transforms.verify import VerifyArguments, verify
-
-
-@dataclasses.dataclass(frozen=True)
-class SliceOfGenerate:
-    """One slice of the main job.
-
-    Attributes:
-        graph: What the graph is built from.
-        beam_options: Beam options, as given on the command line.
-    """
-
-    graph: GraphArguments
-    beam_options: list[str]
 
 
 def set_up(counters: MutableSequence[int], threads: int) -> None:
@@ -44,15 +30,9 @@ def set_up(counters: MutableSequence[int], threads: int) -> None:
         threads: CPU threads that it may use; OpenCV gets one, the processes are its threads.
     """
     logging.getLogger().setLevel(logging.ERROR)  # Beam warns of things that nobody can change
+    logging.getLogger("models").setLevel(logging.WARNING)
     cv2.setNumThreads(1)
     meter.share(counters)
-
-
-def peak_memory() -> int:
-    """The greatest memory that this process has used so far, in bytes."""
-    # ru_maxrss is in kilobytes on Linux, in bytes on macOS.
-    unit = 1 if sys.platform == "darwin" else 1024
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
 
 
 def make_slice(task: SliceOfGenerate) -> int:
@@ -62,7 +42,11 @@ def make_slice(task: SliceOfGenerate) -> int:
         try:
             # Loaded before the pipeline starts, so that its errors reach the person as they are.
             depth_network.load(
-                graph.depth_path, graph.depth_model, graph.canvas, graph.depth_threads
+                graph.depth_path,
+                graph.depth_model,
+                graph.canvas,
+                graph.depth_threads,
+                graph.unit_size,
             )
         except DepthModelError as error:
             raise UserError(str(error)) from error

@@ -101,7 +101,7 @@ def tree(output: Path) -> dict[str, bytes]:
 def make_in_process(inputs: Path, output: Path, *more: str) -> Path:
     """Makes a data set without worker processes: quick, for tests that look at the result."""
     from pipeline import generate, options, worker
-    from pipeline.graph import GraphArguments
+    from pipeline.graph_arguments import GraphArguments, SliceOfGenerate
     from transforms.summarise import summarise
 
     asked, _ = options.parse(options.generate_parser(), arguments(inputs, output, *more)[1:])
@@ -109,7 +109,7 @@ def make_in_process(inputs: Path, output: Path, *more: str) -> Path:
     request = generate._request(asked, configuration, generate._stored_job(asked), [])
     generate._store(request)
     graph = GraphArguments.of(request.output, request.job, request.depth_path, threads=1)
-    worker.make_slice(worker.SliceOfGenerate(graph, []))
+    worker.make_slice(SliceOfGenerate(graph, []))
     summarise(str(output))
     return output
 

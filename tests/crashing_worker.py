@@ -9,10 +9,10 @@ _WHERE = os.environ.get("FGBG_TEST_CRASH")
 _original = compose.compose
 
 
-def _crash(output, version, unit):
+def _crash(output, version, unit, *more):
     if unit.name == _WHERE:
         os.kill(os.getpid(), signal.SIGSEGV)
-    return _original(output, version, unit)
+    return _original(output, version, unit, *more)
 
 
 compose.compose = _crash

@@ -10,7 +10,8 @@ from apache_beam.runners.portability.fn_api_runner import FnApiRunner
 from conftest import arguments, make_in_process, tree
 
 from pipeline import generate, options
-from pipeline.graph import GraphArguments, generate_and_summarise, work_units
+from pipeline.graph import generate_and_summarise, work_units
+from pipeline.graph_arguments import GraphArguments
 from transforms.commit import Commit, Moments
 from transforms.job import assign_splits
 from transforms.unit_coder import WorkUnitCoder

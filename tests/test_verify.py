@@ -175,7 +175,7 @@ def in_process(monkeypatch):
 
         counters = [0] * self._array_length
         worker.set_up(counters, 1)
-        results = [task(argument) for argument in arguments]
+        results = [getattr(worker, task)(argument) for argument in arguments]
         worker.meter.share(None)
         return results, counters
 

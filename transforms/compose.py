@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import apache_beam as beam
 import numpy as np
@@ -18,9 +18,9 @@ from transforms.unit_coder import WorkUnitCoder as WorkUnitCoder  # registers it
 from transforms.work_unit import WorkUnit, sample_numbers
 
 FAILED = "failed"
-# Decoded inputs kept in a process, each kind: 256 MB of 448x448 backgrounds are 300.
-_CACHED_BACKGROUNDS = 256
-_CACHED_FOREGROUNDS = 512
+# Decoded inputs that a process keeps.
+BACKGROUNDS_KEPT = 256
+_FOREGROUNDS_KEPT = 512
 
 
 @dataclasses.dataclass(frozen=True)
@@ -60,30 +60,37 @@ class FailedUnit:
         return cls(unit, step, f"{type(error).__name__}: {error}")
 
 
-@functools.lru_cache(maxsize=_CACHED_BACKGROUNDS)
-def _background(output: str, version: str, number: int, size: tuple[int, int]) -> Background:
+def _load_background(output: str, version: str, number: int, size: tuple[int, int]) -> Background:
     path = storage.join(output, jobs.BACKGROUNDS, f"bg{number}.jpg")
     canvas = pictures.decode(storage.storage_for(path).read(path), path)
     return Background.of(canvas, size)
 
 
-@functools.lru_cache(maxsize=_CACHED_FOREGROUNDS)
+@functools.cache
+def _backgrounds(kept: int) -> Callable[[str, str, int, tuple[int, int]], Background]:
+    return functools.lru_cache(maxsize=kept)(_load_background)
+
+
+@functools.lru_cache(maxsize=_FOREGROUNDS_KEPT)
 def _foreground(output: str, version: str, number: int) -> Array:
     path = storage.join(output, jobs.FOREGROUNDS, f"fg_{number}.png")
     return pictures.decode(storage.storage_for(path).read(path), path)
 
 
-def compose(output: str, version: str, unit: WorkUnit) -> ComposedUnit:
+def compose(
+    output: str, version: str, unit: WorkUnit, backgrounds_kept: int = BACKGROUNDS_KEPT
+) -> ComposedUnit:
     """Makes the overlays and masks of a unit from the inputs stored in the data set.
 
     Args:
         output: The data set.
         version: The version of its job.
         unit: The unit.
+        backgrounds_kept: How many decoded backgrounds this process keeps.
     """
     job = jobs.read_cached(output, version)
     c = job.configuration
-    background = _background(output, version, unit.background, c.size)
+    background = _backgrounds(backgrounds_kept)(output, version, unit.background, c.size)
     if background.canvas.shape != (c.canvas[1], c.canvas[0], 3):
         raise ValueError(f"backgrounds/bg{unit.background}.jpg is not of the canvas' size")
     cutout = _foreground(output, version, unit.foreground)
@@ -109,11 +116,13 @@ class Compose(beam.DoFn):
     Args:
         output: The data set.
         version: The version of its job.
+        backgrounds_kept: How many decoded backgrounds a process keeps.
     """
 
-    def __init__(self, output: str, version: str) -> None:
+    def __init__(self, output: str, version: str, backgrounds_kept: int = BACKGROUNDS_KEPT) -> None:
         self._output = output
         self._version = version
+        self._backgrounds_kept = backgrounds_kept
 
     def setup(self) -> None:
         jobs.read_cached(self._output, self._version)
@@ -122,7 +131,7 @@ class Compose(beam.DoFn):
         meter.begin(unit)
         try:
             with meter.timed("compose_microseconds"):
-                composed = compose(self._output, self._version, unit)
+                composed = compose(self._output, self._version, unit, self._backgrounds_kept)
         except Exception as error:
             yield beam.pvalue.TaggedOutput(FAILED, FailedUnit.of(unit, "Compose", error))
         else:

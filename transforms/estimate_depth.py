@@ -30,17 +30,28 @@ class DepthModelHandler(ModelHandler[ComposedUnit, UnitWithDepth, depth_network.
         model: What it is.
         canvas: Width and height of the canvases.
         threads: CPU threads that it may use.
+        unit_size: Number of samples of a unit, to cut it into even batches; None if not known.
     """
 
-    def __init__(self, path: str, model: DepthModel, canvas: tuple[int, int], threads: int):
+    def __init__(
+        self,
+        path: str,
+        model: DepthModel,
+        canvas: tuple[int, int],
+        threads: int,
+        unit_size: int | None = None,
+    ) -> None:
         super().__init__(max_batch_size=1, min_batch_size=1)
         self._path = path
         self._model = model
         self._canvas = canvas
         self._threads = threads
+        self._unit_size = unit_size
 
     def load_model(self) -> depth_network.DepthNetwork:
-        return depth_network.load(self._path, self._model, self._canvas, self._threads)
+        return depth_network.load(
+            self._path, self._model, self._canvas, self._threads, self._unit_size
+        )
 
     def run_inference(
         self,

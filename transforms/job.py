@@ -21,6 +21,9 @@ COMMITS = "_work/commits"
 FAILED = "_work/failed"
 BACKGROUNDS = "backgrounds"
 FOREGROUNDS = "foregrounds"
+GENERATION = "generation.json"
+ERRORS = "errors.jsonl"
+CARD = "README.md"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -40,7 +43,7 @@ class Configuration:
         mask_format: "jpg" or "png".
         depth_format: "jpg" (8 bits over 0..depth_range_m) or "png16" (millimetres).
         depth_range_m: Metres that 255 stands for in 8-bit depth.
-        depth_model: How depth is made (see models.depth_network.describe), or None.
+        depth_model: How depth is made (see models.depth_card.DepthModel), or None.
         splits: Names of the splits and their shares of the backgrounds, summing to 1.
     """
 

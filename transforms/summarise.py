@@ -21,12 +21,9 @@ from transforms import commit, manifest, sample_sheets, storage
 from transforms import job as jobs
 from transforms.card import card
 from transforms.commit import Moments
-from transforms.job import Job
+from transforms.job import CARD, ERRORS, GENERATION, Job
 from transforms.work_unit import WorkUnit
 
-GENERATION = "generation.json"
-ERRORS = "errors.jsonl"
-CARD = "README.md"
 # Libraries that have a say in the bytes.
 _LIBRARIES = ("fgbg", "apache-beam", "tensorflow", "numpy", "opencv-python-headless", "pyarrow")
 _READERS = 16

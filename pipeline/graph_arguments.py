@@ -1,0 +1,78 @@
+"""What the graph is built from: small, and without Beam, so that launchers need not import it."""
+
+from __future__ import annotations
+
+import dataclasses
+
+from models.depth_card import DepthModel
+from transforms import job as jobs
+
+
+@dataclasses.dataclass(frozen=True)
+class GraphArguments:
+    """What the graph is built from; everything else is read from the data set by the workers.
+
+    Attributes:
+        output: The data set.
+        version: The version of its job.
+        backgrounds: Number of backgrounds.
+        foregrounds: Number of foregrounds.
+        mirror: Whether there are mirrored units.
+        rounds: Number of rounds of placements.
+        canvas: Width and height of the canvas.
+        depth_path: Where the depth network lies; None for a data set without depth.
+        depth_model: What it is.
+        depth_threads: CPU threads that a depth network may use.
+        unit_size: Number of samples of a unit of the first round.
+        backgrounds_kept: How many decoded backgrounds a process keeps.
+        slice_index: Which slice of the units to make, from 0.
+        slices: Number of slices.
+        without: Names of units that are not to be made.
+    """
+
+    output: str
+    version: str
+    backgrounds: int
+    foregrounds: int
+    mirror: bool
+    rounds: int
+    canvas: tuple[int, int]
+    depth_path: str | None = None
+    depth_model: DepthModel | None = None
+    depth_threads: int = 1
+    unit_size: int | None = None
+    backgrounds_kept: int = 256  # 190 MB at 448x448; for runners that mix the units
+    slice_index: int = 0
+    slices: int = 1
+    without: frozenset[str] = frozenset()
+
+    @classmethod
+    def of(cls, output: str, job: jobs.Job, depth_path: str | None, threads: int) -> GraphArguments:
+        """Of a stored job, all units in one slice."""
+        c = job.configuration
+        return cls(
+            output,
+            jobs.version(job),
+            len(job.backgrounds),
+            len(job.foregrounds),
+            c.mirror,
+            len(c.placements),
+            c.canvas,
+            depth_path,
+            DepthModel.from_dict(c.depth_model) if c.depth_model else None,
+            threads,
+            c.placements[0],
+        )
+
+
+@dataclasses.dataclass(frozen=True)
+class SliceOfGenerate:
+    """One slice of the main job.
+
+    Attributes:
+        graph: What the graph is built from.
+        beam_options: Beam options, as given on the command line.
+    """
+
+    graph: GraphArguments
+    beam_options: list[str]
