@@ -15,7 +15,7 @@ demo: $(VENV)/.ready
 	$(BIN)/fgbg verify $(DEMO)
 
 test: lint
-	$(BIN)/python -m pytest -q
+	$(BIN)/python -m pytest -q -n 2 --dist loadfile
 
 lint: $(VENV)/.ready
 	$(BIN)/ruff check .

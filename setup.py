@@ -6,6 +6,7 @@ from setuptools import find_packages, setup
 
 REQUIREMENTS = [
     "apache-beam[gcp]>=2.77,<2.78",
+    "certifi>=2024.8",
     "filelock>=3.16",
     "google-cloud-storage>=2.18",
     "h5py>=3.11",
@@ -26,6 +27,7 @@ DEVELOPMENT = [
     "mypy>=1.11",
     "pytest>=8",
     "pytest-timeout>=2.3",
+    "pytest-xdist>=3.6",
     "ruff>=0.6",
 ]
 

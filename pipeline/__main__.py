@@ -12,6 +12,7 @@ from pipeline.exit_codes import INTERRUPTED, WRONG_USE, UserError
 
 # Module of each command and what it does. Imported when asked for: --help stays quick.
 _COMMANDS = {
+    "collect": ("pipeline.collect", "search and download pictures to make a data set of"),
     "generate": ("pipeline.generate", "make a data set, resume one, or extend one"),
     "depth": ("pipeline.depth", "depth of given pictures, and how right a depth network is"),
     "verify": ("pipeline.verify", "read a data set back and prove it"),

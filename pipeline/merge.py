@@ -121,7 +121,9 @@ def _extend(
     if kind == "background":
         chosen = jobs.assign_splits([picture.split for picture in stored], len(new), splits)
     added = [
-        InputPicture(number, entry.file, entry.sha256, entry.width, entry.height, split)
+        InputPicture(
+            number, entry.file, entry.sha256, entry.width, entry.height, split, **entry.source
+        )
         for number, (entry, split) in enumerate(zip(new, chosen, strict=True), len(stored) + 1)
     ]
     return [*stored, *added]

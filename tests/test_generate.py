@@ -367,3 +367,20 @@ def test_options_of_beam_are_passed_on():
     beam = ["--runner", "DataflowRunner", "--project=p", "--max_num_workers", "7"]
     asked, rest = options.parse(parser, [*base, *beam])
     assert rest == beam and asked.output == "c"
+
+
+def test_sources_are_carried_into_the_card(small_inputs, tmp_path):
+    inputs = copy_inputs(small_inputs, tmp_path / "in", 2, 1)
+    (inputs / "bg" / "sources.csv").write_text(
+        "file,topic,author,licence,page\n"
+        "room0.png,rooms,Ann | <b>Lee</b>,CC BY 4.0,https://example.org/1\n"
+        "other.png,rooms,Nobody,CC0,https://example.org/2\n"
+    )
+    output = make_in_process(inputs, tmp_path / "set")
+    first = json.loads((output / "generation.json").read_text())["inputs"]["backgrounds"][0]
+    assert (first["author"], first["licence"]) == ("Ann | <b>Lee</b>", "CC BY 4.0")
+    card = (output / "README.md").read_text()
+    assert "1 of 3 have a known source. Licences: CC BY 4.0 (1)." in card
+    row = r"| room0.png | Ann \| &lt;b&gt;Lee&lt;/b&gt; | CC BY 4.0 | https://example.org/1 |"
+    assert row in card
+    assert "Nobody" not in card

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import html
+from collections import Counter
 from typing import Any
 
 from transforms.job import Job
+
+# Sources listed in the card; generation.json has them all.
+_SOURCES_SHOWN = 500
 
 
 def card(job: Job, generation: dict[str, Any]) -> str:
@@ -65,9 +70,38 @@ Overlays and masks in 0..255, before JPEG coding.
 fgbg verify .
 ```
 
-The licences of the pictures that it was made from apply to it; generation.json names every one
-with its SHA-256.
+## Sources
+
+{_sources(job)}
 """
+
+
+def _sources(job: Job) -> str:
+    """Licences and authors of the inputs, as far as their sources.csv told."""
+    text = (
+        "The licences of the pictures that it was made from apply to it. generation.json names\n"
+        "every one with its SHA-256."
+    )
+    inputs = [*job.backgrounds, *job.foregrounds]
+    known = [picture for picture in inputs if picture.licence or picture.author]
+    if not known:
+        return text + " No sources.csv stood beside them."
+    licences = Counter(picture.licence or "not stated" for picture in known)
+    counted = ", ".join(f"{name} ({count})" for name, count in sorted(licences.items()))
+    text += f"\n\n{len(known)} of {len(inputs)} have a known source. Licences: {counted}.\n"
+    rows = [
+        "| " + " | ".join(_cell(v) for v in (p.file, p.author, p.licence, p.page)) + " |"
+        for p in known[:_SOURCES_SHOWN]
+    ]
+    if len(known) > _SOURCES_SHOWN:
+        rows.append(f"| and {len(known) - _SOURCES_SHOWN} more in generation.json | | | |")
+    head = ["| file | author | licence | page |", "| --- | --- | --- | --- |"]
+    return text + "\n" + "\n".join([*head, *rows])
+
+
+def _cell(text: str) -> str:
+    """Text from elsewhere in a table's cell: no markup, one line."""
+    return " ".join(html.escape(text, quote=False).replace("|", "\\|").split())
 
 
 def _incomplete(counts: dict[str, Any]) -> str:

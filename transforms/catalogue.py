@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 
 from transforms import job as jobs
-from transforms import pictures, storage
+from transforms import pictures, sources, storage
 from transforms.job import InputPicture
 from transforms.pictures import PictureError
 
@@ -33,6 +33,7 @@ class Checked:
         width: Of the picture, upright.
         height: Likewise.
         problem: What is wrong with it; "" if nothing is.
+        source: Author, licence and page, where a sources.csv knows the file.
     """
 
     path: str
@@ -40,6 +41,7 @@ class Checked:
     width: int = 0
     height: int = 0
     problem: str = ""
+    source: dict[str, str] = dataclasses.field(default_factory=dict)
 
     @property
     def file(self) -> str:
@@ -83,6 +85,7 @@ def find(source: str, what: str) -> tuple[list[str], list[str]]:
     else:
         names = [name for name in os.listdir(source) if not _is_folder(source, name)]
     visible = [name for name in names if not name.startswith(".")]
+    visible = [name for name in visible if name != sources.SOURCES]
     found = [n for n in visible if os.path.splitext(n)[1].lower() in pictures.EXTENSIONS]
     ignored = sorted(set(visible) - set(found))
     if not found:
@@ -126,7 +129,11 @@ def check(
     for entry in checked:
         by_name.setdefault(entry.file, []).append(entry)
     clashes = {name: e for name, e in by_name.items() if len(e) > 1}
-    return [_mark_clash(entry, clashes) for entry in checked]
+    known_sources = sources.read(paths)
+    return [
+        dataclasses.replace(_mark_clash(entry, clashes), source=known_sources.get(entry.path, {}))
+        for entry in checked
+    ]
 
 
 def _mark_clash(entry: Checked, clashes: dict[str, list[Checked]]) -> Checked:

@@ -74,6 +74,9 @@ class InputPicture:
         width: Of the picture as given, upright, in pixels.
         height: Likewise.
         split: The split of a background; "" for a foreground.
+        author: Who made it, where a sources.csv says so.
+        licence: Its licence, likewise.
+        page: The page that it comes from, likewise.
     """
 
     number: int
@@ -82,6 +85,9 @@ class InputPicture:
     width: int
     height: int
     split: str = ""
+    author: str = ""
+    licence: str = ""
+    page: str = ""
 
 
 @dataclasses.dataclass(frozen=True)

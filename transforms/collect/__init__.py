@@ -1,0 +1,1 @@
+"""Collecting pictures: searched, downloaded with care, checked, chosen and written."""

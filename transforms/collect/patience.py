@@ -1,0 +1,123 @@
+"""Politeness to hosts, and patience with those that ask for it."""
+
+from __future__ import annotations
+
+import email.utils
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from transforms.collect.web import Answer, StoppedError, WebError
+
+# Answers that a later try may better.
+LATER = frozenset((408, 425, 429, 500, 502, 503, 504))
+
+
+def is_later(answer: Answer) -> bool:
+    """Whether a later try may bring a better answer."""
+    return answer.status in LATER
+
+
+def retry_after(answer: Answer) -> float | None:
+    """Seconds that a server asks to wait (RFC 9110, 10.2.3: a number or a date), or None."""
+    text = answer.headers.get("retry-after", "").strip()
+    if text.isdecimal():
+        return float(text)
+    try:
+        moment = email.utils.parsedate_to_datetime(text)
+    except (ValueError, TypeError, IndexError):
+        return None
+    return max(0.0, moment.timestamp() - time.time())
+
+
+class HostGate:
+    """Lets requests to a host pass: not too many at once, not too soon one after the other.
+
+    Args:
+        at_once: Requests to one host at once.
+        interval_s: Least time between the starts of two.
+        stopped: Set when the run is to end; ends all waits.
+    """
+
+    def __init__(self, at_once: int, interval_s: float, stopped: threading.Event) -> None:
+        self._at_once = at_once
+        self._interval_s = interval_s
+        self._stopped = stopped
+        self._change = threading.Condition()
+        self._running: dict[str, int] = {}
+        self._not_before: dict[str, float] = {}
+
+    @contextmanager
+    def passing(self, host: str) -> Iterator[None]:
+        """Waits until the host may be asked, and counts the request while it runs."""
+        with self._change:
+            while True:
+                if self._stopped.is_set():
+                    raise StoppedError
+                wait = self._not_before.get(host, 0.0) - time.monotonic()
+                if wait <= 0 and self._running.get(host, 0) < self._at_once:
+                    break
+                # Looks up now and then for the end of the run.
+                self._change.wait(min(wait, 0.5) if wait > 0 else 0.5)
+            self._running[host] = self._running.get(host, 0) + 1
+            self._not_before[host] = time.monotonic() + self._interval_s
+        try:
+            yield
+        finally:
+            with self._change:
+                self._running[host] -= 1
+                self._change.notify_all()
+
+    def hold(self, host: str, seconds: float) -> None:
+        """Keeps all requests to a host back for a time."""
+        with self._change:
+            until = time.monotonic() + seconds
+            self._not_before[host] = max(self._not_before.get(host, 0.0), until)
+
+
+def persevere(
+    ask: Callable[[], Answer],
+    gate: HostGate,
+    host: str,
+    tries: int,
+    first_wait_s: float,
+    longest_wait_s: float,
+    is_later: Callable[[Answer], bool] = is_later,
+) -> Answer:
+    """Asks until there is an answer that is not "later".
+
+    Args:
+        ask: One request.
+        gate: Of the host.
+        host: The host.
+        tries: At most so many.
+        first_wait_s: Before the second try, doubled before each further one; Retry-After goes
+            before it.
+        longest_wait_s: A longer wait is not waited for.
+        is_later: Whether an answer is "later".
+
+    Returns:
+        The last answer, whatever its status.
+
+    Raises:
+        WebError: The last try brought no answer.
+        StoppedError: The run is being ended.
+    """
+    wait = first_wait_s
+    for left in range(tries - 1, -1, -1):
+        asked: float | None = None
+        try:
+            with gate.passing(host):
+                answer = ask()
+            if not is_later(answer):
+                return answer
+            asked = retry_after(answer)
+            if left == 0 or (asked is not None and asked > longest_wait_s):
+                return answer
+        except WebError as error:
+            if not error.transient or left == 0:
+                raise
+        gate.hold(host, min(wait if asked is None else asked, longest_wait_s))
+        wait *= 2
+    raise AssertionError("unreachable: tries are at least 1")

@@ -1,0 +1,199 @@
+"""What a run leaves for the next one: small files under _work/, each written at once or not.
+
+```
+_work/searches/NAME/0001.json   a page of results, as asked for once
+_work/fetched/KEY.json          what became of an address: written last, so it is whole
+_work/staged/KEY.jpg            a good picture that has no place in the folder yet
+_work/chosen.json               which pictures have a name, and how far each search was looked at
+```
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+from collections.abc import Iterator
+
+from transforms import storage
+from transforms.collect.candidate import FAILED, GOOD, Page, Record, short_hash
+from transforms.collect.providers.base import Provider
+
+WORK = "_work"
+_SEARCHES, _FETCHED, _STAGED = "_work/searches", "_work/fetched", "_work/staged"
+_CHOSEN = "_work/chosen.json"
+_FAILED_SEARCHES = "_work/failed_searches"
+
+
+@dataclasses.dataclass(frozen=True)
+class Named:
+    """A picture that was given a name in the folder.
+
+    Attributes:
+        key: Of its record.
+        file: Its name.
+    """
+
+    key: str
+    file: str
+
+
+@dataclasses.dataclass
+class Chosen:
+    """The choice so far; stored whole, at once.
+
+    Attributes:
+        named: The pictures in the folder, in the order in which they were chosen.
+        duplicates: Key of a record -> name of the picture that looks the same.
+        looked_at: Name of a search -> how many of its results were looked at.
+    """
+
+    named: list[Named] = dataclasses.field(default_factory=list)
+    duplicates: dict[str, str] = dataclasses.field(default_factory=dict)
+    looked_at: dict[str, int] = dataclasses.field(default_factory=dict)
+
+
+def read_chosen(output: str) -> Chosen:
+    """The choice so far; an empty one where there is none."""
+    path = storage.join(output, _CHOSEN)
+    try:
+        content = json.loads(storage.storage_for(path).read(path))
+    except FileNotFoundError:
+        return Chosen()
+    return Chosen(
+        [Named(**named) for named in content["named"]], content["duplicates"], content["looked_at"]
+    )
+
+
+def write_chosen(output: str, chosen: Chosen) -> None:
+    """Stores the choice."""
+    path = storage.join(output, _CHOSEN)
+    data = json.dumps(dataclasses.asdict(chosen), indent=1).encode() + b"\n"
+    storage.storage_for(path).write_atomically(path, data)
+
+
+# Records of addresses.
+
+
+def write_record(output: str, record: Record, picture: bytes = b"") -> None:
+    """Stores a good picture, if there is one, and then what became of the address."""
+    store = storage.storage_for(output)
+    if picture:
+        store.write_atomically(staged_path(output, record), picture)
+    path = storage.join(output, _FETCHED, f"{record.key}.json")
+    store.write_atomically(path, record.to_bytes())
+
+
+def staged_path(output: str, record: Record) -> str:
+    """Where a good picture lies until it has a name."""
+    return storage.join(output, _STAGED, f"{record.key}.{record.ending}")
+
+
+def read_records(output: str) -> dict[str, Record]:
+    """All records, by key."""
+    folder = storage.join(output, _FETCHED)
+    store = storage.storage_for(folder)
+    records = (
+        Record.from_bytes(store.read(storage.join(folder, name)))
+        for name in store.children(folder)
+        if name.endswith(".json")
+    )
+    return {record.key: record for record in records}
+
+
+def known_keys(output: str) -> set[str]:
+    """Keys of all records, without reading them."""
+    names = storage.storage_for(output).children(storage.join(output, _FETCHED))
+    return {name.removesuffix(".json") for name in names if name.endswith(".json")}
+
+
+def forget(output: str, checks: str) -> None:
+    """Removes what is to be tried again: transient failures, and what other checks rejected.
+
+    Pictures with a name are left alone.
+
+    Args:
+        output: The folder.
+        checks: Fingerprint of this run's checks.
+    """
+    chosen = read_chosen(output)
+    kept = {named.key for named in chosen.named} | set(chosen.duplicates)
+    store = storage.storage_for(output)
+    for key, record in read_records(output).items():
+        stale = record.checks != checks and record.state != FAILED
+        if key not in kept and (record.transient or stale):
+            store.delete(storage.join(output, _FETCHED, f"{key}.json"))
+            if record.state == GOOD:
+                drop_staged(output, record)
+    store.delete(storage.join(output, _FAILED_SEARCHES))
+
+
+# Searches.
+
+
+def search_name(provider: Provider, topic: str) -> str:
+    """Names the recorded pages of a topic's search: another question has another name."""
+    return f"{provider.name}-{short_hash(provider.question(topic))}"
+
+
+def recorded(output: str, search: str) -> tuple[list[Page], str | None]:
+    """Pages of a search that were asked for, and how to go on; (.., None) when it has ended."""
+    folder = storage.join(output, _SEARCHES, search)
+    store = storage.storage_for(folder)
+    names = [name for name in store.children(folder) if name.endswith(".json")]
+    pages = [Page.from_bytes(store.read(storage.join(folder, name))) for name in names]
+    return pages, pages[-1].following if pages else Provider.FIRST
+
+
+def pages(output: str, search: str, provider: Provider, topic: str) -> Iterator[Page]:
+    """The pages of a search: those recorded, then further ones, each recorded as it comes.
+
+    Raises:
+        SearchError: The provider gives no further page now.
+    """
+    known, following = recorded(output, search)
+    yield from known
+    number = len(known)
+    store = storage.storage_for(output)
+    while following is not None:
+        page = provider.page(topic, following)
+        number += 1
+        path = storage.join(output, _SEARCHES, search, f"{number:04d}.json")
+        store.write_atomically(path, page.to_bytes())
+        yield page
+        following = page.following
+
+
+def results(output: str, search: str) -> tuple[int, bool]:
+    """How many results of a search are recorded, and whether there are no more."""
+    known, following = recorded(output, search)
+    return sum(len(page.candidates) for page in known), following is None
+
+
+def write_failed_search(output: str, search: str, reason: str) -> None:
+    """Notes that a search could not be carried on in this run."""
+    path = storage.join(output, _FAILED_SEARCHES, f"{search}.json")
+    data = json.dumps({"reason": reason}).encode()
+    storage.storage_for(path).write_atomically(path, data)
+
+
+def failed_searches(output: str) -> dict[str, str]:
+    """Searches that could not be carried on in this run, and why."""
+    folder = storage.join(output, _FAILED_SEARCHES)
+    store = storage.storage_for(folder)
+    return {
+        name.removesuffix(".json"): json.loads(store.read(storage.join(folder, name)))["reason"]
+        for name in store.children(folder)
+        if name.endswith(".json")
+    }
+
+
+def drop_staged(output: str, record: Record) -> None:
+    """Removes a picture that has a name now, or will never have one."""
+    path = staged_path(output, record)
+    storage.storage_for(path).delete(path)
+
+
+def exists(output: str, file: str) -> bool:
+    """Whether a picture is in the folder."""
+    return os.path.exists(storage.join(output, file))
