@@ -15,6 +15,7 @@ _COMMANDS = {
     "collect": ("pipeline.collect", "search and download pictures to make a data set of"),
     "generate": ("pipeline.generate", "make a data set, resume one, or extend one"),
     "depth": ("pipeline.depth", "depth of given pictures, and how right a depth network is"),
+    "cutout": ("pipeline.cutout", "cut the things out of photos: foregrounds with transparency"),
     "verify": ("pipeline.verify", "read a data set back and prove it"),
 }
 _SINGLE_THREADED = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")

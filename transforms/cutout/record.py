@@ -1,0 +1,154 @@
+"""What became of each photo: one small file each, written last, and the tables made of them.
+
+```
+OUT/dog.png               the cut-outs, and nothing else by a picture's name: OUT is a folder of
+                          foregrounds as it is
+OUT/cutouts.csv           one row per cut-out
+OUT/rejected.csv          one row per photo without one, with the reason
+OUT/sources.csv           origin and licence, where the photos' folder has a table of them
+OUT/PlotImages/sheet.png  photos and cut-outs side by side
+OUT/_work/cutouts/        the records
+```
+"""
+
+from __future__ import annotations
+
+import csv
+import dataclasses
+import io
+import json
+from typing import Any
+
+from transforms import storage
+
+RECORDS = "_work/cutouts"
+CUTOUTS, REJECTED, SOURCES = "cutouts.csv", "rejected.csv", "sources.csv"
+MADE, REJECT, FAILED = "made", "rejected", "failed"
+# A cut-out less sure than this is called unsure: on the sheet, in the table, in the last lines.
+UNSURE = 0.5
+_COLUMNS = (
+    *("file", "photo", "method", "what", "confidence", "unsure", "coverage", "softness"),
+    *("touches", "width", "height", "photo_width", "photo_height", "x", "y", "sha256"),
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class Task:
+    """A photo to be cut out.
+
+    Attributes:
+        number: In the job, from 1.
+        path: Where it is.
+        name: Of its cut-out, without the ending.
+    """
+
+    number: int
+    path: str
+    name: str
+
+    @property
+    def file(self) -> str:
+        """The name of its cut-out's file."""
+        return f"{self.name}.png"
+
+
+@dataclasses.dataclass(frozen=True)
+class Record:
+    """What became of a photo.
+
+    Attributes:
+        name: Of its cut-out, without the ending.
+        path: Where the photo is.
+        sha256: Of the photo's file.
+        fingerprint: Of the method.
+        status: MADE, REJECT or FAILED.
+        reason: Why there is none.
+        row: What the table says of the cut-out.
+    """
+
+    name: str
+    path: str
+    sha256: str
+    fingerprint: str
+    status: str
+    reason: str = ""
+    row: dict[str, Any] = dataclasses.field(default_factory=dict)
+
+
+def write(output: str, record: Record) -> None:
+    """Stores a record, at once or not at all."""
+    path = storage.join(output, RECORDS, f"{record.name}.json")
+    data = json.dumps(dataclasses.asdict(record), ensure_ascii=False).encode()
+    storage.storage_for(path).write_atomically(path, data)
+
+
+def read_all(output: str) -> dict[str, Record]:
+    """All records by name; one that cannot be read counts as none."""
+    folder = storage.join(output, RECORDS)
+    store = storage.storage_for(folder)
+    found = {}
+    for name in store.children(folder):
+        if name.endswith(".json"):
+            try:
+                record = Record(**json.loads(store.read(storage.join(folder, name))))
+            except (ValueError, TypeError):
+                continue
+            found[record.name] = record
+    return found
+
+
+def write_tables(output: str, records: list[Record]) -> None:
+    """Writes cutouts.csv, rejected.csv if there is something to say, and sources.csv."""
+    made = [r for r in records if r.status == MADE]
+    rows = [{"file": f"{r.name}.png", **r.row, "sha256": r.sha256} for r in made]
+    _write_csv(output, CUTOUTS, _COLUMNS, rows)
+    bad = [r for r in records if r.status != MADE]
+    path = storage.join(output, REJECTED)
+    if bad:
+        rows = [{"photo": r.path, "status": r.status, "reason": r.reason} for r in bad]
+        _write_csv(output, REJECTED, ("photo", "status", "reason"), rows)
+    else:
+        storage.storage_for(path).delete(path)
+    _carry_sources(output, made)
+
+
+def _write_csv(
+    output: str, name: str, columns: tuple[str, ...], rows: list[dict[str, Any]]
+) -> None:
+    buffer = io.StringIO(newline="")
+    writer = csv.DictWriter(buffer, columns, restval="", extrasaction="ignore")
+    writer.writeheader()
+    writer.writerows(rows)
+    path = storage.join(output, name)
+    storage.storage_for(path).write_atomically(path, buffer.getvalue().encode())
+
+
+def _carry_sources(output: str, made: list[Record]) -> None:
+    """Carries over origin and licence of the photos: the same columns, `file` the cut-out's."""
+    tables: dict[str, dict[str, dict[str, str]]] = {}
+    columns: list[str] = []
+    rows = []
+    for record in made:
+        folder, _, file = record.path.rpartition("/")
+        if folder not in tables:
+            tables[folder], found = _sources(folder)
+            columns += [column for column in found if column not in columns]
+        if file in tables[folder]:
+            rows.append({**tables[folder][file], "file": f"{record.name}.png"})
+    if rows:
+        _write_csv(output, SOURCES, tuple(columns), rows)
+
+
+def _sources(folder: str) -> tuple[dict[str, dict[str, str]], list[str]]:
+    """The table of a folder by file, and its columns; nothing if it has none."""
+    path = storage.join(folder, SOURCES)
+    try:
+        text = storage.storage_for(path).read(path).decode("utf-8-sig")
+    except (OSError, UnicodeDecodeError):
+        return {}, []
+    reader = csv.DictReader(io.StringIO(text, newline=""))
+    columns = list(reader.fieldnames or [])
+    if "file" not in columns:
+        return {}, []
+    by_file = {row["file"].rpartition("/")[2]: row for row in reader if row.get("file")}
+    return by_file, [column for column in columns if column]
