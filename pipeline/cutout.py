@@ -10,15 +10,15 @@ import os
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, MutableSequence
 
-from pipeline import cutout_workers, options
+from pipeline import options
 from pipeline.cutout_options import cutout_parser, method_of
-from pipeline.cutout_workers import CutOutWorkerError, Slice
+from pipeline.cutout_workers import Slice
 from pipeline.exit_codes import OK, SOME_FAILED, UserError
-from pipeline.processes import available_cores
+from pipeline.processes import ProcessGroup, WorkerError, available_cores
 from pipeline.progress import Progress, duration
-from transforms import catalogue, storage
+from transforms import catalogue, meter, storage
 from transforms.catalogue import InputError
 from transforms.cutout import record, sheet
 from transforms.cutout.method import Method
@@ -55,7 +55,7 @@ def main(arguments: list[str]) -> int:
             workers = min(asked.workers or available_cores(), len(missing))
             try:
                 _make(output, missing, len(tasks), method, fingerprint, workers)
-            except CutOutWorkerError as error:
+            except WorkerError as error:
                 _say(
                     f"fgbg cutout: {error}. Nothing that was made is lost: the same command "
                     "resumes; fewer --workers need less memory."
@@ -186,18 +186,23 @@ def _make(
     progress = Progress("photos", total, total - len(missing))
     deaths: Counter[int] = Counter()
 
-    def on_tick(made: int, failed: int) -> None:
+    def on_tick(totals: list[int]) -> None:
+        made, failed = (totals[meter.COUNTERS.index(n)] for n in ("units_done", "units_failed"))
         progress.update(made + failed, failed)
 
-    def on_death(work: Slice, number: int | None) -> Slice:
-        if number is None:
-            progress.say("A worker process died; its photos go on in a new one.")
+    def on_death(counters: MutableSequence[int], work: Slice, how: str) -> Slice:
+        unit = meter.unit_at_death(counters)
+        if unit is None:
+            progress.say(f"A worker process died ({how}); its photos go on in a new one.")
         else:
+            number = unit.background  # the photo's: see transforms.cutout.steps
             photo = by_number[number]
-            progress.say(f"A worker process died at {photo.path}; the rest goes on in a new one.")
+            progress.say(
+                f"A worker process died ({how}) at {photo.path}; the rest goes on in a new one."
+            )
             deaths[number] += 1
             if deaths[number] >= _DEATHS_OF_A_PHOTO:
-                reason = f"the worker process died {deaths[number]} times at it"
+                reason = f"the worker process died {deaths[number]} times at it: {how}"
                 failure = Record(photo.name, photo.path, "", fingerprint, FAILED, reason)
                 record.write(output, failure)
         done = record.read_all(output)
@@ -210,7 +215,8 @@ def _make(
         return dataclasses.replace(work, tasks=left)
 
     try:
-        cutout_workers.run(slices, on_tick, on_death)
+        group = ProcessGroup(meter.ARRAY_LENGTH, threads)
+        group.run("pipeline.cutout_workers:cut_out_slice", slices, on_tick, on_death)
     finally:
         progress.close()
 

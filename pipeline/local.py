@@ -82,7 +82,7 @@ def run(
         finally:
             progress.close()
     timings = _timings(totals, workers, started, peak)
-    (summary,), _ = group.run("summarise_output", [(output, timings)])
+    (summary,), _ = group.run("pipeline.worker:summarise_output", [(output, timings)])
     _report(output, job, summary, time.monotonic() - started)
     return OK if summary.samples == job.samples else SOME_FAILED
 
@@ -142,7 +142,7 @@ def _make(
             argument, graph=dataclasses.replace(argument.graph, without=without)
         )
 
-    peaks, totals = group.run("make_slice", slices, on_tick, on_death)
+    peaks, totals = group.run("pipeline.worker:make_slice", slices, on_tick, on_death)
     return totals, max(peaks)
 
 

@@ -8,6 +8,7 @@ that dies is noticed, and its slice goes on in a new one; what was committed sta
 from __future__ import annotations
 
 import dataclasses
+import importlib
 import multiprocessing
 import multiprocessing.sharedctypes
 import os
@@ -98,7 +99,7 @@ class ProcessGroup:
         """Runs a task for every argument, all at once.
 
         Args:
-            task: The name of a function of pipeline.worker, which this process need not import.
+            task: "module:function", which this process need not import.
             arguments: Its arguments.
             on_tick: Called a few times a second with the sums of all processes' counters.
             on_death: Called when a process died, with its counters, its argument and how it died;
@@ -190,8 +191,9 @@ def _work(
     from pipeline import worker
 
     worker.set_up(counters, threads)
+    module, _, function = task.partition(":")
     try:
-        sender.send(("result", getattr(worker, task)(argument)))
+        sender.send(("result", getattr(importlib.import_module(module), function)(argument)))
     except UserError as error:
         sender.send(("user_error", str(error)))
     except Exception:

@@ -104,7 +104,7 @@ def _check_files(
     checked = meter.COUNTERS.index("rows_checked")
     try:
         _, totals = ProcessGroup(meter.ARRAY_LENGTH, 1).run(
-            "verify_slice", slices, lambda totals: progress.update(totals[checked])
+            "pipeline.worker:verify_slice", slices, lambda totals: progress.update(totals[checked])
         )
     finally:
         progress.close()

@@ -175,7 +175,8 @@ def in_process(monkeypatch):
 
         counters = [0] * self._array_length
         worker.set_up(counters, 1)
-        results = [getattr(worker, task)(argument) for argument in arguments]
+        function = getattr(worker, task.partition(":")[2])
+        results = [function(argument) for argument in arguments]
         worker.meter.share(None)
         return results, counters
 

@@ -42,8 +42,8 @@ def _picture(rng: np.random.Generator, v: int) -> Image:
     if v % 4 == 0:  # hills under a sky
         horizon = 0.45 + 0.2 * rng.random()
         line = horizon + 0.25 * (noise(rng, 1.8)[0] - 0.5)[None, :]
-        image[..., 0] = _V > line
-        image[..., 1] = np.clip((noise(rng, 1.5) - 0.5) * 4, 0, 1) * (_V > line + 0.1)
+        image[..., 0] = line < _V
+        image[..., 1] = np.clip((noise(rng, 1.5) - 0.5) * 4, 0, 1) * (line + 0.1 < _V)
         image[..., 2] = 0.5 + 0.5 * (noise(rng, 1.3) - 0.5) + 0.25 * (0.5 - _V)
     elif v % 4 == 1:  # blocks of colour
         for _ in range(9):

@@ -5,6 +5,7 @@ Each builder returns an Assembly standing on z = 0, centred on the origin, in me
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -272,7 +273,7 @@ def bag(rng: Rng) -> Assembly:
         thing.pole(top, (side * w * 0.6, d + 0.05, h * 0.6), 0.016, strap)
         thing.pole((side * w * 0.6, d + 0.05, h * 0.6), (side * w * 0.7, d, 0.08), 0.014, strap)
     loop = [(-0.04, 0, h + 0.05), (-0.025, 0, h + 0.1), (0.025, 0, h + 0.1), (0.04, 0, h + 0.05)]
-    for start, end in zip(loop[:-1], loop[1:], strict=True):
+    for start, end in itertools.pairwise(loop):
         thing.pole(start, end, 0.009, strap)
     return thing.placed(0, 0, 0, rng.uniform(-1, 1))
 
