@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
-import fcntl
 import hashlib
 import os
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterator, MutableSequence
+from collections.abc import MutableSequence
 
 from pipeline import options
 from pipeline.cutout_options import cutout_parser, method_of
 from pipeline.cutout_workers import Slice
 from pipeline.exit_codes import OK, SOME_FAILED, UserError
+from pipeline.output_lock import hold
 from pipeline.processes import ProcessGroup, WorkerError, available_cores
 from pipeline.progress import Progress, duration
 from transforms import catalogue, meter, storage
@@ -24,7 +23,6 @@ from transforms.cutout import record, sheet
 from transforms.cutout.method import Method
 from transforms.cutout.record import FAILED, MADE, Record, Task
 
-_LOCK = "_work/lock"
 _DEATHS_OF_A_PHOTO = 2
 _REASONS_SHOWN = 10
 
@@ -44,7 +42,10 @@ def main(arguments: list[str]) -> int:
     output = asked.output.rstrip("/") or "/"
     tasks = _tasks(asked.images, output)
     _check_output(output)
-    with _lock(output):
+    with hold(output):
+        if not storage.is_gcs(output):
+            # Before the first cut-out: a rerun after a crash must know the folder as ours.
+            os.makedirs(os.path.join(output, record.RECORDS), exist_ok=True)
         before = record.read_all(output)
         _check_names(tasks, before, output)
         fingerprint = method.fingerprint()
@@ -151,26 +152,6 @@ def _is_done(task: Task, before: dict[str, Record], fingerprint: str, output: st
     except OSError:
         return False
     return hashlib.sha256(data).hexdigest() == found.sha256
-
-
-@contextlib.contextmanager
-def _lock(output: str) -> Iterator[None]:
-    """Keeps a second run away from the same local folder, until this process has ended."""
-    if storage.is_gcs(output):
-        yield
-        return
-    path = os.path.join(output, _LOCK)
-    try:
-        os.makedirs(os.path.join(output, record.RECORDS), exist_ok=True)
-        file = open(path, "w")  # noqa: SIM115 - held open, and with it the lock
-    except OSError as error:
-        raise UserError(f"--output {output}: cannot be written: {error.strerror}") from error
-    with file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            raise UserError(f"--output {output}: another fgbg is writing to it") from error
-        yield
 
 
 def _make(

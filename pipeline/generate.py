@@ -3,23 +3,20 @@
 from __future__ import annotations
 
 import argparse
-import contextlib
 import dataclasses
-import fcntl
 import os
 import sys
 import time
-from collections.abc import Iterator
 
 from pipeline import depth_model, options, processes
 from pipeline.exit_codes import OK, UserError
 from pipeline.merge import JobConflict, merge
+from pipeline.output_lock import hold
 from transforms import catalogue, storage
 from transforms import job as jobs
 from transforms.catalogue import BACKGROUND, FOREGROUND, Checked, InputError
 from transforms.job import Configuration, Job
 
-LOCK = "_work/lock"
 # What a data set of ours consists of, besides the folders bgN: all that --overwrite deletes.
 _OURS = (
     jobs.BACKGROUNDS,
@@ -82,7 +79,7 @@ def main(arguments: list[str]) -> int:
 
         plan.show(request.job, request.stored, request.paths, request.depth_path, request.workers)
         return OK
-    with _lock(asked.output):
+    with hold(asked.output):
         if asked.overwrite:
             _delete(asked.output)
         _store(request)
@@ -255,26 +252,6 @@ def _warn(job: Job) -> None:
                 f"Warning: split {name} gets no background: whole backgrounds are held out, and "
                 f"there are {len(job.backgrounds)}"
             )
-
-
-@contextlib.contextmanager
-def _lock(output: str) -> Iterator[None]:
-    """Keeps a second run away from the same local data set, until this process has ended."""
-    if storage.is_gcs(output):
-        yield
-        return
-    path = os.path.join(output, LOCK)
-    try:
-        os.makedirs(os.path.dirname(path), exist_ok=True)
-        file = open(path, "w")  # noqa: SIM115 - held open, and with it the lock
-    except OSError as error:
-        raise UserError(f"--output {output}: cannot be written: {error.strerror}") from error
-    with file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            raise UserError(f"--output {output}: another fgbg is writing to it") from error
-        yield
 
 
 def _delete(output: str) -> None:
