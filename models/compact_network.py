@@ -23,6 +23,8 @@ BLOCKS = (0, 1, 2, 2, 1)
 SPAN = 100.0
 DEPTH, MASK = "depth", "mask"
 OVERLAY, BACKGROUND = "overlay", "background"
+# The layer of the smallest features, to which hints of another network can be attached.
+BOTTOM = "bottom"
 
 
 def build(
@@ -89,7 +91,7 @@ def build(
     start = keras.initializers.HeNormal(next(seeds))
     whole = layers.GlobalAveragePooling2D(keepdims=True)(x)
     whole = layers.Dense(widths[-1], "relu", kernel_initializer=start)(whole)
-    x = layers.Add()([x, whole])
+    x = layers.Add(name=BOTTOM)([x, whole])
     for level in reversed(levels[:-1]):
         channels = level.shape[-1]
         x = layers.UpSampling2D(interpolation="bilinear")(convolve(x, channels, 1))

@@ -3,7 +3,8 @@
 A card is a small JSON object that says how a network is fed and what its output means. It stands
 beside the model (`model.tflite` -> `model.json`; in a SavedModel folder `depth_model.json`).
 Without one, a network takes RGB in 0..1 and gives metres; a quantised .tflite file says its own
-scaling, and a DenseDepth file needs no card at all. Nothing here imports TensorFlow.
+scaling, and neither a DenseDepth file nor the built-in network needs a card. Nothing here imports
+TensorFlow.
 """
 
 from __future__ import annotations
@@ -16,17 +17,18 @@ import os
 import zipfile
 from typing import Any
 
-from models import densedepth_weights
+from models import builtin, densedepth_weights, trained_card
 from models.densedepth import STRIDE
 from models.densedepth_weights import WeightFileError
 from models.download import file_sha256
 from models.fetch import PUBLISHED
 
 TFLITE, KERAS, SAVED_MODEL, DENSEDEPTH = "tflite", "keras", "saved_model", "densedepth"
-# Names that belong to networks which this version does not have yet.
-RESERVED = ("builtin",)
+BUILTIN = builtin.NAME
 PRECISIONS = ("float32", "bfloat16", "float16")
-ACCEPTED = "a .tflite, .keras or DenseDepth .h5 file, or a SavedModel folder"
+ACCEPTED = (
+    "a .tflite, .keras or DenseDepth .h5 file, a SavedModel folder, or a folder of fgbg train"
+)
 
 
 class DepthModelError(ValueError):
@@ -94,8 +96,8 @@ class DepthModel:
     """A depth network by what it is, not by where it lies, and how it is run.
 
     Attributes:
-        kind: "tflite", "keras", "saved_model" or "densedepth".
-        file: The name of the file or folder.
+        kind: "tflite", "keras", "saved_model", "densedepth" or "builtin".
+        file: The name of the file or folder, or "builtin".
         sha256: Of the file, or of all files of the folder with their names.
         card: How it is fed and read.
         precision: "float32", "bfloat16" or "float16": what it computes in.
@@ -155,7 +157,9 @@ def inspect(
     """What kind of network a path holds, its hash and its card. Reads files, loads no network.
 
     Args:
-        path: A local .tflite, .keras or DenseDepth .h5 file, or a SavedModel folder.
+        path: A local .tflite, .keras or DenseDepth .h5 file, a SavedModel folder, a folder made by
+            fgbg train, or "builtin", which stands for the same network wherever this project is
+            installed.
         overrides: Card entries given on the command line.
         published: "nyu" or "kitti" where the file is known to be that network; else its name
             tells the range of a DenseDepth network that has no card.
@@ -167,6 +171,8 @@ def inspect(
         DepthModelError: There is no such network, or its card is wrong.
     """
     path = path.rstrip("/")
+    defaults = _trained(path) if trained_card.is_trained(path) else {}
+    path = network_file(path)
     kind = _kind(path)
     if precision not in PRECISIONS:
         raise DepthModelError(f"precision is {precision!r}, not one of {', '.join(PRECISIONS)}")
@@ -175,13 +181,14 @@ def inspect(
             f"{path}: only DenseDepth files can be computed in {precision}; this one is as it was "
             "saved"
         )
+    if kind == BUILTIN:
+        return _builtin(overrides or {}, batch_size)
     if kind == TFLITE and batch_size is not None:
         raise DepthModelError(f"{path}: a .tflite file runs picture by picture, not in batches")
     if kind == SAVED_MODEL:
         card_path = os.path.join(path, "depth_model.json")
     else:
         card_path = os.path.splitext(path)[0] + ".json"
-    defaults: dict[str, Any] = {}
     if kind == DENSEDEPTH:
         named = "kitti" if "kitti" in os.path.basename(path).lower() else "nyu"
         defaults["max_depth_m"] = PUBLISHED[published or named].max_depth_m
@@ -202,6 +209,48 @@ def inspect(
     )
 
 
+def _builtin(overrides: dict[str, Any], batch_size: int | None) -> DepthModel:
+    if not builtin.WEIGHTS.exists():
+        raise DepthModelError(
+            f"--depth_model {BUILTIN}: this version comes without its weights: those trained so "
+            "far are not good enough (docs/training.md). python -m models.builtin_training makes "
+            f"some; or give none, {', '.join(PUBLISHED)}, {ACCEPTED}"
+        )
+    if overrides:
+        raise DepthModelError(
+            f"--depth_model {BUILTIN}: what it is fed and what it says are known; "
+            f"{', '.join(sorted(overrides))} cannot be changed"
+        )
+    card = DepthCard(input_size=builtin.SIZE, max_depth_m=builtin.MAX_DEPTH_M)
+    sha256 = _hash(str(builtin.WEIGHTS))
+    return DepthModel(BUILTIN, BUILTIN, sha256, card, batch_size=batch_size)
+
+
+def network_file(path: str) -> str:
+    """The file of a network: of a folder made by fgbg train its .keras file, else the path."""
+    if trained_card.is_trained(path):
+        return os.path.join(path, trained_card.KERAS_FILE)
+    return path
+
+
+def _trained(folder: str) -> dict[str, Any]:
+    """The card's entries of a network of fgbg train that makes depth of a picture alone."""
+    try:
+        card = trained_card.read(folder)
+    except ValueError as error:
+        raise DepthModelError(f"--depth_model: {error}") from error
+    if len(card["inputs"].get("names", ())) != 1:
+        raise DepthModelError(
+            f"--depth_model {folder}: this network is shown pairs of background and overlay; one "
+            "trained with --inputs overlay is needed"
+        )
+    if card["depth"] is None:
+        raise DepthModelError(
+            f"--depth_model {folder}: this network says masks only; its data set had no depth"
+        )
+    return dict(card["depth"])
+
+
 def _check_densedepth_card(card: DepthCard) -> None:
     if (card.output, card.metres_per_unit, card.output_name) != ("depth", 1.0, None):
         raise ValueError(
@@ -212,11 +261,8 @@ def _check_densedepth_card(card: DepthCard) -> None:
 
 
 def _kind(path: str) -> str:
-    if path in RESERVED:
-        raise DepthModelError(
-            f"--depth_model {path}: this version has no {path} network yet; give none, "
-            f"{', '.join(PUBLISHED)}, {ACCEPTED}"
-        )
+    if path == BUILTIN:
+        return BUILTIN
     if not os.path.exists(path):
         raise DepthModelError(
             f"--depth_model {path}: no such file or folder (none, {', '.join(PUBLISHED)}, "

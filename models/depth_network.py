@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from models import opened_network, tensorflow_process
 from models.densedepth_weights import WeightFileError
-from models.depth_card import TFLITE, DepthCard, DepthModel, DepthModelError
+from models.depth_card import TFLITE, DepthCard, DepthModel, DepthModelError, network_file
 from models.micro_batches import Depths, Function, MicroBatches, Pictures, even_batch
 from models.opened_network import OpenedNetwork
 
@@ -72,6 +72,7 @@ def load(
         DepthModelError: It cannot be loaded, or its inputs and outputs do not fit.
     """
     model_json = json.dumps(model.to_dict(), sort_keys=True)
+    path = network_file(path)
     try:
         with tensorflow_process.native_messages_hidden():
             if model.kind == TFLITE:

@@ -10,9 +10,9 @@ import dataclasses
 from collections.abc import Callable
 from typing import Any
 
-from models import densedepth, densedepth_weights
+from models import builtin, densedepth, densedepth_weights
 from models.densedepth import STRIDE
-from models.depth_card import DENSEDEPTH, KERAS, DepthModel, DepthModelError
+from models.depth_card import BUILTIN, DENSEDEPTH, KERAS, DepthModel, DepthModelError
 
 
 @dataclasses.dataclass(frozen=True)
@@ -54,6 +54,17 @@ def open_network(tf: Any, path: str, model: DepthModel) -> OpenedNetwork:
     if model.kind == DENSEDEPTH:
         call = _densedepth(tf, path, model)
         return OpenedNetwork(path, model, call, None, None, STRIDE, tf.float32)
+    if model.kind == BUILTIN:
+        network = builtin.load_network()
+        return OpenedNetwork(
+            path,
+            model,
+            lambda batch: network(batch, training=False)["depth"][..., 0],
+            None,
+            builtin.SIZE,
+            1,
+            tf.float32,
+        )
     read = _keras if model.kind == KERAS else _saved_model
     raw, shape, dtype = read(tf, path, model)
     check_input(path, shape)

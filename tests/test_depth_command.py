@@ -256,10 +256,9 @@ def test_wrong_use_is_told(keras_path, tmp_path, capsys):
     ):
         assert depth(keras_path, tmp_path / "out", *arguments) == 2
         assert words in capsys.readouterr().err
-    for model, words in (("none", "makes no depth"), ("builtin", "no builtin network yet")):
-        assert (
-            main(["depth", str(tmp_path / "p.png"), "--output", "x", "--depth_model", model]) == 2
-        )
+    for model, words in ((["none"], "makes no depth"), (["builtin"], "builtin: ")):
+        command = ["depth", str(tmp_path / "p.png"), "--output", "x", "--depth_model", *model]
+        assert main(command) == 2
         assert words in capsys.readouterr().err
 
 

@@ -1,0 +1,240 @@
+"""How right the built-in depth network is, beside its teacher and beside guessing.
+
+    python -m benchmarks.depth_quality --pairs RGBD --networks builtin FASTDEPTH
+    python -m benchmarks.depth_quality --networks builtin FASTDEPTH \\
+        --backgrounds BG --foregrounds FG
+
+The first scores networks on pictures with measured depth, by data set: mean abs_rel over its
+pictures, as predicted and after median scaling, without crop or range limit. Guesses look at no
+picture but at the truth: the best constant depth, and the best plane (depth, or its inverse,
+linear in row and column) of each data set, chosen to make that data set's own abs_rel least, so
+no guess can be better. The last column of a network is its abs_rel over that of the better guess.
+
+The second measures order: cut-outs are pasted into the lower half of photos by the placement and
+compositing of the main job; counted are composites where the foreground is nearer than what the
+network says of the bare photo at the same pixels (medians over the mask).
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from models import depth_card, depth_metrics, depth_network
+from models.depth_network import DepthNetwork
+from pipeline.depth import find_pairs, resize_depth
+from transforms import catalogue, compositing, pictures
+from transforms.pictures import Array
+
+_SIDE = 56  # pictures are compared with guesses at this size: planes have no detail
+_STEPS = 60
+_CANVAS = 448
+_INDOOR = ("NYU", "TUM", "7-Scenes", "Middlebury")
+Truths = list[NDArray[np.float32]]
+
+
+def best_constant(truths: Truths) -> float:
+    """The depth that makes the mean abs_rel least: a weighted median.
+
+    Args:
+        truths: Metres, 0 where not measured.
+    """
+    values, weights = [], []
+    for truth in truths:
+        known = truth[truth > 0].astype(np.float64)
+        values.append(known)
+        weights.append(1 / known / len(known))
+    value, weight = np.concatenate(values), np.concatenate(weights)
+    order = np.argsort(value)
+    at = np.searchsorted(np.cumsum(weight[order]), weight.sum() / 2)
+    return float(value[order][at])
+
+
+def best_plane(truths: Truths, inverse: bool) -> NDArray[np.float64]:
+    """Coefficients (1, row, column) of the plane with the least mean abs_rel.
+
+    By least squares, weighted anew in each step so that absolute differences are made least.
+
+    Args:
+        truths: Metres, 0 where not measured.
+        inverse: Whether 1 / depth is linear, as it is for a plane seen by a camera.
+    """
+    rows, targets, weights = [], [], []
+    for truth in truths:
+        small = _small(truth)
+        known = small > 0
+        grid = _grid(small.shape)[known]
+        t = small[known]
+        # abs_rel is |p / t - 1| with p = grid @ c, or |1 / (q t) - 1| with q = grid @ c.
+        rows.append(grid * t[:, None] if inverse else grid / t[:, None])
+        targets.append(np.ones(len(t)))
+        weights.append(np.full(len(t), 1 / len(t)))
+    a, b, w = np.concatenate(rows), np.concatenate(targets), np.concatenate(weights)
+    found = np.linalg.lstsq(a * np.sqrt(w)[:, None], b * np.sqrt(w), rcond=None)[0]
+    for _ in range(_STEPS):
+        value = a @ found
+        scale = np.maximum(value, 0.05) if inverse else 1.0
+        again = np.sqrt(w / np.maximum(np.abs(value - 1), 1e-3) / scale)
+        found = np.linalg.lstsq(a * again[:, None], b * again, rcond=None)[0]
+    return found
+
+
+def plane(coefficients: NDArray[np.float64], shape: tuple[int, int], inverse: bool) -> Any:
+    """A plane's depth, metres [h, w]."""
+    values = _grid(shape) @ coefficients
+    return 1 / np.maximum(values, 0.01) if inverse else np.maximum(values, 0.01)
+
+
+def _grid(shape: tuple[int, ...]) -> NDArray[np.float64]:
+    rows, columns = np.mgrid[0.5 : shape[0], 0.5 : shape[1]]
+    return np.stack([np.ones(shape), rows / shape[0] - 0.5, columns / shape[1] - 0.5], axis=-1)
+
+
+def _small(truth: NDArray[np.float32]) -> NDArray[np.float64]:
+    side = (_SIDE, _SIDE)
+    return cv2.resize(truth, side, interpolation=cv2.INTER_NEAREST).astype(np.float64)
+
+
+def guesses(truths: Truths) -> dict[str, list[Any]]:
+    """What each guess says of each picture, metres of its shape."""
+    constant = best_constant(truths)
+    found: dict[str, list[Any]] = {"constant": [np.full(t.shape, constant) for t in truths]}
+    for name, inverse in (("plane", False), ("inverse plane", True)):
+        coefficients = best_plane(truths, inverse)
+        found[name] = [plane(coefficients, t.shape, inverse) for t in truths]
+    return found
+
+
+def abs_rel(said: list[Any], truths: Truths, scaled: bool) -> float:
+    """The mean abs_rel over pictures."""
+    measured = [
+        depth_metrics.measure(s, t, median_scaling=scaled)
+        for s, t in zip(said, truths, strict=True)
+    ]
+    return depth_metrics.mean(measured).abs_rel
+
+
+def _load(name: str) -> DepthNetwork:
+    model = depth_card.inspect(name)
+    return depth_network.load(name, model, (_CANVAS, _CANVAS), 1, 1)
+
+
+def _read(path: str) -> Array:
+    with open(path, "rb") as file:
+        rgb = pictures.read_picture(file.read())
+    return pictures.fit_background(rgb, (rgb.shape[1], rgb.shape[0]))
+
+
+def score(folder: str, names: list[str]) -> None:
+    """Prints abs_rel of guesses and networks by data set."""
+    by_dataset: dict[str, list[Any]] = {}
+    for pair in find_pairs(folder):
+        by_dataset.setdefault(pair.dataset, []).append(pair)
+    networks = {name: _load(name) for name in names}
+    groups = {**by_dataset}
+    groups["all indoor sets"] = [
+        pair
+        for dataset, pairs in by_dataset.items()
+        if dataset.startswith(_INDOOR)
+        for pair in pairs
+    ]
+    for dataset, pairs in groups.items():
+        truths = [
+            np.asarray(cv2.imread(p.true_path, cv2.IMREAD_UNCHANGED), np.float32) / 1000
+            for p in pairs
+        ]
+        said = guesses(truths)
+        print(f"\n{dataset} ({len(pairs)} pictures)")
+        best = {scaled: min(abs_rel(s, truths, scaled) for s in said.values()) for scaled in (0, 1)}
+        for name, network in networks.items():
+            said[name] = [
+                resize_depth(network.predict(_read(p.path)[None])[0], t.shape[::-1])
+                for p, t in zip(pairs, truths, strict=True)
+            ]
+        for name, depths in said.items():
+            figures = [abs_rel(depths, truths, scaled) for scaled in (False, True)]
+            line = f"  {name[-40:]:40} {figures[0]:.3f}  median-scaled {figures[1]:.3f}"
+            if name in networks:
+                line += (
+                    f"  of the best guess {figures[0] / best[0]:.2f}, {figures[1] / best[1]:.2f}"
+                )
+            print(line)
+
+
+def order(backgrounds: str, foregrounds: str, names: list[str], count: int) -> None:
+    """Prints how often a foreground in the lower half is nearer than what it hides."""
+    random = np.random.default_rng(0)
+    canvas = (_CANVAS, _CANVAS)
+    photos = [
+        pictures.fit_background(pictures.read_picture(_bytes(p)), canvas)
+        for p in catalogue.find(backgrounds, "--backgrounds")[0]
+    ]
+    cutouts = [
+        pictures.crop_foreground(pictures.read_picture(_bytes(p)))
+        for p in catalogue.find(foregrounds, "--foregrounds")[0]
+    ]
+    cases = []
+    for _ in range(count):
+        photo = photos[int(random.integers(len(photos)))]
+        cutout = cutouts[int(random.integers(len(cutouts)))]
+        share = random.uniform(0.3, 0.6)
+        height = share * _CANVAS
+        width = min(height * cutout.shape[1] / cutout.shape[0], 0.9 * _CANVAS)
+        small = pictures.resize_cutout(
+            cutout, (round(width), round(width * cutout.shape[0] / cutout.shape[1]))
+        )
+        h, w = small.shape[:2]
+        # Standing in the lower half: its foot between three quarters of the picture and its end.
+        bottom = int(random.integers(max(h, 3 * _CANVAS // 4), _CANVAS + 1))
+        left = int(random.integers(0, _CANVAS - w + 1))
+        made, mask = photo.copy(), np.zeros(canvas, bool)
+        part = slice(bottom - h, bottom), slice(left, left + w)
+        made[part] = compositing.blend(made[part], small)
+        mask[part] = small[..., 3] >= 128
+        cases.append((photo, made, mask))
+    for name in names:
+        network = _load(name)
+        bare: dict[int, Any] = {}
+        nearer, seconds = 0, 0.0
+        for photo, made, mask in cases:
+            if id(photo) not in bare:
+                bare[id(photo)] = resize_depth(network.predict(photo[None])[0], canvas)
+            began = time.perf_counter()
+            said = network.predict(made[None])[0]
+            seconds += time.perf_counter() - began
+            said = resize_depth(said, canvas)
+            nearer += bool(np.median(said[mask]) < np.median(bare[id(photo)][mask]))
+        print(
+            f"{name[-40:]}: the foreground is nearer in {nearer / count:.1%} of {count:,} "
+            f"composites; {1000 * seconds / count:.1f} ms a picture of {_CANVAS}x{_CANVAS}, one "
+            "thread"
+        )
+
+
+def _bytes(path: str) -> bytes:
+    with open(path, "rb") as file:
+        return file.read()
+
+
+def main() -> None:
+    """Runs the command line."""
+    parser = argparse.ArgumentParser(description="How right the built-in depth network is.")
+    parser.add_argument("--networks", nargs="+", default=["builtin"], help="as --depth_model")
+    parser.add_argument("--pairs", help="folder of NAME_rgb.*, NAME_depth.png, meta.csv")
+    parser.add_argument("--backgrounds", help="photos")
+    parser.add_argument("--foregrounds", help="cut-outs")
+    parser.add_argument("--count", type=int, default=1000, help="composites")
+    asked = parser.parse_args()
+    if asked.pairs:
+        score(asked.pairs, asked.networks)
+    if asked.backgrounds and asked.foregrounds:
+        order(asked.backgrounds, asked.foregrounds, asked.networks, asked.count)
+
+
+if __name__ == "__main__":
+    main()
