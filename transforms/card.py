@@ -39,11 +39,10 @@ Made by fgbg: {counts["foregrounds"]:,} foreground cut-outs, {directions}, each 
 
 | path | what |
 | --- | --- |
-| `bgN/fg_M/overlay/K.jpg` | background N with foreground M |
-| `bgN/fg_M/mask/K.{c.mask_format}` | 255 is foreground (at least half opaque); threshold at 128 |
-{_depth_file(job)}| `backgrounds/bgN.jpg`, `foregrounds/fg_M.png` | the inputs as used |
-| `manifest.parquet` | one row per sample: files, split, box, area, placement, depth |
+{_sample_files(job)}| `backgrounds/bgN.jpg`, `foregrounds/fg_M.png` | the inputs as used |
+| `manifest.parquet` | one row per sample: where it is, split, box, area, placement, depth |
 | `generation.json` | configuration, input hashes, versions, statistics, timings |
+| `index.html` | the report: samples, distributions, warnings, how to load it |
 | `PlotImages/` | sample sheets |
 
 {_numbering(job)}
@@ -125,12 +124,26 @@ def _numbering(job: Job) -> str:
     return f"Numbers inside a folder: {'; '.join(texts)}."
 
 
-def _depth_file(job: Job) -> str:
+def _sample_files(job: Job) -> str:
     c = job.configuration
-    if c.depth_model is None:
-        return ""
-    ending = "png" if c.depth_format == "png16" else "jpg"
-    return f"| `bgN/fg_M/depth/K.{ending}` | depth of the overlay |\n"
+    if c.in_records:
+        depth = "depth/encoded the depth as 16-bit PNG, " if c.depth_model else ""
+        return (
+            "| `tfrecord/fgbg-SPLIT.tfrecord-*` | one tf.Example a sample: image/encoded is the "
+            f"overlay, image/object/mask its mask as PNG (1 is foreground), {depth}with the keys "
+            "of the TF Object Detection API |\n"
+            "| `tfrecord/*.json`, `tfrecord/schema.pbtxt` | what "
+            '`tfds.builder_from_directory("tfrecord")` and tfx-bsl read them by |\n'
+        )
+    lines = [
+        "| `bgN/fg_M/overlay/K.jpg` | background N with foreground M |",
+        f"| `bgN/fg_M/mask/K.{c.mask_format}` | 255 is foreground (at least half opaque); "
+        "threshold at 128 |",
+    ]
+    if c.depth_model is not None:
+        ending = "png" if c.depth_format == "png16" else "jpg"
+        lines.append(f"| `bgN/fg_M/depth/K.{ending}` | depth of the overlay |")
+    return "\n".join(lines) + "\n"
 
 
 def _depth_section(job: Job) -> str:

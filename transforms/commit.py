@@ -11,6 +11,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
+from collections.abc import Iterable
 from typing import Any
 
 from transforms import job as jobs
@@ -96,6 +97,12 @@ def write(output: str, commit: Commit) -> int:
     data = commit.to_bytes()
     storage.storage_for(path).write_atomically(path, data)
     return len(data)
+
+
+def withdraw(output: str, units: Iterable[WorkUnit]) -> None:
+    """Takes commit records away: their units are made again."""
+    paths = [_path(output, jobs.COMMITS, unit) for unit in units]
+    storage.storage_for(output).delete_files(paths)
 
 
 def read(output: str, unit: WorkUnit) -> Commit:

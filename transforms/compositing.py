@@ -4,17 +4,19 @@ out = (foreground * alpha + background * (255 - alpha)) / 255, rounded to neares
 (the "over" operator of Porter and Duff, SIGGRAPH 1984, on an opaque background). It is done at
 canvas size and then reduced to the stored size by the mean over each pixel's area. Where canvas
 and size have an integer ratio, only the foreground's box is blended and reduced, which gives the
-same pixels as doing it with the whole picture.
+same pixels as doing it with the whole picture, and only that box is handed on.
 """
 
 from __future__ import annotations
 
 import dataclasses
+from typing import NamedTuple
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from transforms.jpeg_splice import SplicedBackground
 from transforms.pictures import Array, resize_cutout
 from transforms.placement import Box
 
@@ -29,11 +31,14 @@ class Background:
         canvas: uint8 BGR [canvas height, canvas width, 3].
         stored: The same at stored size.
         sums: float64 [2, 3]: sums and sums of squares of `stored` per channel (B, G, R).
+        jpegs: `stored` as JPEG, by quality: kept here by transforms.encode_unit, to be kept as long
+            as the pixels are.
     """
 
     canvas: Array
     stored: Array
     sums: NDArray[np.float64]
+    jpegs: dict[int, SplicedBackground] = dataclasses.field(default_factory=dict)
 
     @classmethod
     def of(cls, canvas: Array, size: tuple[int, int]) -> Background:
@@ -42,13 +47,27 @@ class Background:
         return cls(canvas, stored, channel_sums(stored))
 
 
+class Part(NamedTuple):
+    """What a sample shows where it is not its background, and its mask there.
+
+    Attributes:
+        box: The foreground's box in whole stored pixels, inside of the picture.
+        overlay: uint8 BGR [box.height, box.width, 3].
+        mask: uint8 [box.height, box.width], 0 or 255; 0 outside of the box.
+    """
+
+    box: Box
+    overlay: Array
+    mask: Array
+
+
 @dataclasses.dataclass(frozen=True)
 class Composed:
     """The K samples of a unit.
 
     Attributes:
-        overlays: uint8 BGR [K, height, width, 3], stored size.
-        masks: uint8 [K, height, width], 0 or 255, stored size.
+        background: What they show around their parts.
+        parts: The parts.
         canvases: uint8 BGR [K, canvas height, canvas width, 3], for the depth network, or None.
         boxes: Tight box of each mask in stored pixels; all zero where the mask is empty.
         areas: Number of mask pixels of each sample.
@@ -56,12 +75,34 @@ class Composed:
             Exact: integers below 2**53.
     """
 
-    overlays: Array
-    masks: Array
+    background: Background
+    parts: list[Part]
     canvases: Array | None
     boxes: list[Box]
     areas: list[int]
     sums: NDArray[np.float64]
+
+    @property
+    def overlays(self) -> Array:
+        """Whole pictures, made when asked for: uint8 BGR [K, height, width, 3], stored size."""
+        overlays = np.empty((len(self.parts), *self.background.stored.shape), np.uint8)
+        overlays[:] = self.background.stored
+        for overlay, part in zip(overlays, self.parts, strict=True):
+            overlay[inside(part.box)] = part.overlay
+        return overlays
+
+    @property
+    def masks(self) -> Array:
+        """Likewise: uint8 [K, height, width], 0 or 255."""
+        masks = np.zeros((len(self.parts), *self.background.stored.shape[:2]), np.uint8)
+        for mask, part in zip(masks, self.parts, strict=True):
+            mask[inside(part.box)] = part.mask
+        return masks
+
+
+def inside(box: Box) -> tuple[slice, slice]:
+    """The index of a box in a picture."""
+    return np.s_[box.y : box.y + box.height, box.x : box.x + box.width]
 
 
 def scale_foreground(bgra: Array, size: tuple[int, int], mirrored: bool) -> Array:
@@ -121,7 +162,8 @@ def reduce_to(image: Array, size: tuple[int, int]) -> Array:
 
 def channel_sums(bgr: Array) -> NDArray[np.float64]:
     """Sums and sums of squares per channel: float64 [2, 3], exact for pictures below 2**37 px."""
-    squares = cv2.multiply(bgr, bgr, dtype=cv2.CV_16U)
+    squares = bgr.astype(np.uint16)
+    squares *= squares
     return np.array((cv2.sumElems(bgr)[:3], cv2.sumElems(squares)[:3]))
 
 
@@ -144,14 +186,11 @@ def compose_unit(
     count = len(placements)
     canvas_height, canvas_width = background.canvas.shape[:2]
     step_x, step_y = _ratio((canvas_width, canvas_height), size)
-    overlays = np.empty((count, size[1], size[0], 3), np.uint8)
-    overlays[:] = background.stored
-    masks = np.zeros((count, size[1], size[0]), np.uint8)
     canvases = None
     if keep_canvases:
         canvases = np.empty((count, *background.canvas.shape), np.uint8)
         canvases[:] = background.canvas
-    boxes, areas = [], []
+    parts, boxes, areas = [], [], []
     sums = count * background.sums
     alpha = np.ascontiguousarray(foreground[..., 3])
     weighted, rest = _weigh(foreground)
@@ -168,25 +207,26 @@ def compose_unit(
         x0, y0 = left // step_x, top // step_y
         x1, y1 = -(-right // step_x), -(-bottom // step_y)
         outer = np.s_[y0 * step_y : y1 * step_y, x0 * step_x : x1 * step_x]
-        touched = background.canvas[outer].copy()
-        opacity = np.zeros(touched.shape[:2], np.uint8)
-        inner = np.s_[
-            top - y0 * step_y : bottom - y0 * step_y, left - x0 * step_x : right - x0 * step_x
-        ]
-        touched[inner] = blended
-        opacity[inner] = alpha[part]
+        touched, opacity = blended, alpha[part]
+        if touched.shape != background.canvas[outer].shape:
+            touched = background.canvas[outer].copy()
+            opacity = np.zeros(touched.shape[:2], np.uint8)
+            inner = np.s_[
+                top - y0 * step_y : bottom - y0 * step_y, left - x0 * step_x : right - x0 * step_x
+            ]
+            touched[inner] = blended
+            opacity[inner] = alpha[part]
         if step_x == canvas_width:  # no integer ratio: the whole picture is one block
             x1, y1 = size
         overlay = reduce_to(touched, (x1 - x0, y1 - y0))
         opacity = reduce_to(opacity, (x1 - x0, y1 - y0))
         mask = cv2.threshold(opacity, MASK_THRESHOLD - 1, 255, cv2.THRESH_BINARY)[1]
-        target = np.s_[k, y0:y1, x0:x1]
-        sums = sums + channel_sums(overlay) - channel_sums(overlays[target])
-        overlays[target] = overlay
-        masks[target] = mask
+        box = Box(x0, y0, x1 - x0, y1 - y0)
+        sums = sums + channel_sums(overlay) - channel_sums(background.stored[inside(box)])
+        parts.append(Part(box, overlay, mask))
         areas.append(cv2.countNonZero(mask))
         boxes.append(_tight_box(mask, x0, y0))
-    return Composed(overlays, masks, canvases, boxes, areas, sums)
+    return Composed(background, parts, canvases, boxes, areas, sums)
 
 
 def _ratio(canvas: tuple[int, int], size: tuple[int, int]) -> tuple[int, int]:

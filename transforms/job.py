@@ -16,14 +16,20 @@ from typing import Any
 from transforms import storage
 
 FORMAT_VERSION = 1
+IMAGES, TFRECORD = "images", "tfrecord"
 JOB_FILE = "_work/job.json"
 COMMITS = "_work/commits"
 FAILED = "_work/failed"
+BLOCKS = "_work/blocks"
+SHARDS = "_work/shards"
+JOINING = "_work/joining"
+RECORDS = "tfrecord"
 BACKGROUNDS = "backgrounds"
 FOREGROUNDS = "foregrounds"
 GENERATION = "generation.json"
 ERRORS = "errors.jsonl"
 CARD = "README.md"
+REPORT = "index.html"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -31,7 +37,7 @@ class Configuration:
     """What decides the pixels and the files, besides the input pictures.
 
     Attributes:
-        output_format: "images".
+        output_format: IMAGES or TFRECORD.
         size: Width and height stored, in pixels.
         canvas: Width and height composed at, in pixels.
         placements: Placements of a unit, for every round.
@@ -45,6 +51,8 @@ class Configuration:
         depth_range_m: Metres that 255 stands for in 8-bit depth.
         depth_model: How depth is made (see models.depth_card.DepthModel), or None.
         splits: Names of the splits and their shares of the backgrounds, summing to 1.
+        shards: Number of TFRecord shards of all splits together; None: as many as their size asks
+            for.
     """
 
     output_format: str
@@ -61,6 +69,12 @@ class Configuration:
     depth_range_m: float
     depth_model: dict[str, Any] | None
     splits: list[tuple[str, float]]
+    shards: int | None = None
+
+    @property
+    def in_records(self) -> bool:
+        """Whether the samples are records in shards, not files of their own."""
+        return self.output_format == TFRECORD
 
 
 @dataclasses.dataclass(frozen=True)
@@ -98,6 +112,11 @@ class Job:
     backgrounds: list[InputPicture]
     foregrounds: list[InputPicture]
     skipped: list[dict[str, str]] = dataclasses.field(default_factory=list)
+
+    @property
+    def in_records(self) -> bool:
+        """Whether the samples are records in shards, not files of their own."""
+        return self.configuration.in_records
 
     @property
     def units_per_background(self) -> int:

@@ -10,9 +10,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from transforms.coding import KINDS, suffixes
 from transforms.commit import Commit
 from transforms.job import Job
-from transforms.write import KINDS, suffixes
+from transforms.shard_plan import Places, record_name
 
 MANIFEST = "manifest.parquet"
 _BOX = ("x", "y", "width", "height")
@@ -38,12 +39,13 @@ SCHEMA = pa.schema(
 )
 
 
-def table(job: Job, records: list[Commit]) -> pa.Table:
+def table(job: Job, records: list[Commit], places: Places | None = None) -> pa.Table:
     """The rows of units of one background.
 
     Args:
         job: The data set's job.
         records: Commit records of one background, in order.
+        places: Where each unit's records are; None where samples are files of their own.
     """
     by_foreground: dict[int, list[Commit]] = {}
     for record in records:
@@ -60,7 +62,12 @@ def table(job: Job, records: list[Commit]) -> pa.Table:
         ]
         numbered.sort(key=lambda sample: sample[0])
         for number, i, record in numbered:
-            _add_row(columns, job, record, i, number, endings, pixels)
+            folder = record.unit.folder
+            files = {kind: f"{folder}/{kind}/{number}{end}" for kind, end in endings.items()}
+            if places is not None:
+                shard, first, _ = places[record.unit]
+                files = dict.fromkeys(endings, record_name(shard, first + i))
+            _add_row(columns, job, record, i, files, pixels)
     return pa.table(columns, schema=SCHEMA)
 
 
@@ -69,23 +76,21 @@ def _add_row(
     job: Job,
     record: Commit,
     i: int,
-    number: int,
-    endings: dict[str, str],
+    files: dict[str, str],
     pixels: int,
 ) -> None:
     unit = record.unit
     background = job.backgrounds[unit.background - 1]
     row: dict[str, Any] = {
-        "key": f"{unit.folder}/{number}",
+        "key": f"{unit.folder}/{record.columns['number'][i]}",
         "split": background.split,
         "bg": unit.background,
         "fg": unit.foreground,
         "mirrored": unit.mirrored,
         "bg_file": background.file,
         "fg_file": job.foregrounds[unit.foreground - 1].file,
+        **files,
     }
-    for kind, ending in endings.items():
-        row[kind] = f"{unit.folder}/{kind}/{number}{ending}"
     if "depth_sum_mm" in record.columns:
         # Divided as float64 and rounded once, on storing.
         row["depth_min_m"] = record.columns["depth_min_mm"][i] / 1000

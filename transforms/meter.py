@@ -25,6 +25,7 @@ COUNTERS = (
     "depth_microseconds",
     "write_microseconds",
     "rows_checked",
+    "shards_joined",
 )
 # After the counters: whether a unit is being made, and which.
 ARRAY_LENGTH = len(COUNTERS) + 1 + len(WorkUnit._fields)

@@ -11,6 +11,9 @@ from numpy.typing import NDArray
 
 from transforms import pictures, storage
 from transforms.job import Configuration, Job
+from transforms.record_place import read_record
+from transforms.records import decode_depth, decode_mask
+from transforms.shard_plan import Places
 
 FOLDER = "PlotImages"
 ROWS = 24
@@ -26,7 +29,9 @@ def depth_in_metres(stored: NDArray[Any], c: Configuration) -> NDArray[np.float3
     return stored.astype(np.float32) * np.float32(c.depth_range_m / 255)
 
 
-def write_sheets(output: str, job: Job, rows: list[dict[str, Any]]) -> None:
+def write_sheets(
+    output: str, job: Job, rows: list[dict[str, Any]], places: Places | None = None
+) -> None:
     """Writes overlay.png, mask.png, depth.png (the same samples in the same cells) and rows.png.
 
     rows.png has overlay, mask, depth in grey and depth in colours side by side. The colours are
@@ -36,11 +41,13 @@ def write_sheets(output: str, job: Job, rows: list[dict[str, Any]]) -> None:
         output: The data set.
         job: Its job.
         rows: Rows of the manifest.
+        places: Where each unit's records are; None where samples are files of their own.
     """
     if not rows:
         return
     kinds = [kind for kind in ("overlay", "mask", "depth") if rows[0][kind]]
-    images = {kind: [_load(output, row[kind], kind, job) for row in rows] for kind in kinds}
+    loaded = [_load(output, row, kinds, job, places) for row in rows]
+    images = {kind: [pictures_of_row[kind] for pictures_of_row in loaded] for kind in kinds}
     titles = [f"{row['key']} ({row['split']})" for row in rows]
     nearest_far = (0.0, 1.0)
     if "depth" in kinds:
@@ -50,12 +57,25 @@ def write_sheets(output: str, job: Job, rows: list[dict[str, Any]]) -> None:
     _save_rows(output, images, titles, nearest_far)
 
 
-def _load(output: str, name: str, kind: str, job: Job) -> NDArray[Any]:
-    path = storage.join(output, name)
-    image = pictures.decode(storage.storage_for(path).read(path), path)
-    if kind == "overlay":
-        return cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
-    return depth_in_metres(image, job.configuration) if kind == "depth" else image
+def _load(
+    output: str, row: dict[str, Any], kinds: list[str], job: Job, places: Places | None
+) -> dict[str, NDArray[Any]]:
+    """The pictures of a row: uint8 RGB, uint8 of 0 and 255, and float32 metres."""
+    images: dict[str, NDArray[Any]] = {}
+    if places is not None:
+        record = read_record(output, job, row, places)
+        images = {"overlay": pictures.decode(record.overlay, row["overlay"])}
+        images["mask"] = decode_mask(record.mask_png)
+        if record.depth_png is not None:
+            images["depth"] = decode_depth(record.depth_png)
+    else:
+        for kind in kinds:
+            path = storage.join(output, row[kind])
+            images[kind] = pictures.decode(storage.storage_for(path).read(path), path)
+    images["overlay"] = cv2.cvtColor(images["overlay"], cv2.COLOR_BGR2RGB)
+    if "depth" in images:
+        images["depth"] = depth_in_metres(images["depth"], job.configuration)
+    return images
 
 
 def _save_grid(

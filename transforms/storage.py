@@ -14,10 +14,15 @@ import posixpath
 import shutil
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, Protocol
+from typing import Any, BinaryIO, Protocol, cast
 
 GCS_PREFIX = "gs://"
 GCS_THREADS = 8
+# Objects that one compose request takes.
+GCS_COMPOSED = 32
+# Bytes read ahead from an object that is read in order.
+_GCS_CHUNK = 4 << 20
+_COPIED_AT_ONCE = 1 << 20
 # Characters that make a path a pattern, as in Python's glob module.
 GLOB_CHARACTERS = frozenset("*?[")
 
@@ -27,6 +32,15 @@ class Storage(Protocol):
 
     def read(self, path: str) -> bytes:
         """The whole file. Raises FileNotFoundError where there is none."""
+
+    def read_range(self, path: str, offset: int, length: int) -> bytes:
+        """Part of a file; less of it where it ends before. Raises FileNotFoundError."""
+
+    def open(self, path: str) -> BinaryIO:
+        """Opens a file to read it in order. Raises FileNotFoundError where there is none."""
+
+    def size(self, path: str) -> int | None:
+        """The file's bytes, or None where there is no such file."""
 
     def write(self, path: str, data: bytes) -> None:
         """Writes under the final name; a reader may see a part while it runs (local disk)."""
@@ -39,6 +53,20 @@ class Storage(Protocol):
 
     def upload(self, local_path: str, path: str) -> None:
         """Puts a finished local file in place at once, without reading it into memory."""
+
+    def concatenate(self, sources: list[str], target: str, workspace: str, size: int) -> None:
+        """Joins files end to end; the target appears at once and whole.
+
+        Args:
+            sources: One file at least.
+            target: The file to make; another of that name is replaced.
+            workspace: A folder of nobody else for what is unfinished.
+            size: Bytes that it must have.
+
+        Raises:
+            FileNotFoundError: A source is missing; there is no new target then.
+            ValueError: The sources have another size together; there is no new target then.
+        """
 
     def walk(self, folder: str) -> Iterator[str]:
         """Paths below the folder, relative to it with '/', sorted; nothing if it is absent."""
@@ -54,6 +82,9 @@ class Storage(Protocol):
 
     def delete(self, path: str) -> None:
         """Deletes a file or a folder with all that is in it; absent is fine."""
+
+    def delete_files(self, paths: Iterable[str]) -> None:
+        """Deletes files; absent is fine."""
 
 
 def is_gcs(path: str) -> bool:
@@ -86,6 +117,17 @@ class LocalStorage:
     def read(self, path: str) -> bytes:
         with open(path, "rb") as file:
             return file.read()
+
+    def read_range(self, path: str, offset: int, length: int) -> bytes:
+        with open(path, "rb") as file:
+            file.seek(offset)
+            return file.read(length)
+
+    def open(self, path: str) -> BinaryIO:
+        return open(path, "rb")
+
+    def size(self, path: str) -> int | None:
+        return os.path.getsize(path) if os.path.isfile(path) else None
 
     def write(self, path: str, data: bytes) -> None:
         folder = os.path.dirname(path)
@@ -123,6 +165,21 @@ class LocalStorage:
         shutil.copyfile(local_path, temporary)
         os.replace(temporary, path)
 
+    def concatenate(self, sources: list[str], target: str, workspace: str, size: int) -> None:
+        for folder in (workspace, os.path.dirname(target) or "."):
+            os.makedirs(folder, exist_ok=True)
+        temporary = join(workspace, os.path.basename(target))
+        with open(temporary, "wb") as file:
+            for source in sources:
+                with open(source, "rb") as part:
+                    shutil.copyfileobj(part, file, _COPIED_AT_ONCE)
+            if file.tell() != size:
+                raise ValueError(f"{target}: {file.tell()} bytes to be joined, not {size}")
+            # The sources are deleted next: a machine that stops then must have this on its disk.
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, target)
+
     def walk(self, folder: str) -> Iterator[str]:
         return iter(sorted(self._walk(folder, "")))
 
@@ -156,6 +213,11 @@ class LocalStorage:
         elif os.path.lexists(path):
             os.remove(path)
 
+    def delete_files(self, paths: Iterable[str]) -> None:
+        for path in paths:
+            with contextlib.suppress(FileNotFoundError):
+                os.remove(path)
+
 
 class CloudStorage:
     """Google Cloud Storage: one client per process, one request an object."""
@@ -183,13 +245,37 @@ class CloudStorage:
         except NotFound as error:
             raise FileNotFoundError(path) from error
 
+    def read_range(self, path: str, offset: int, length: int) -> bytes:
+        from google.api_core.exceptions import NotFound, RequestRangeNotSatisfiable
+
+        try:
+            return self._blob(path).download_as_bytes(start=offset, end=offset + length - 1)
+        except RequestRangeNotSatisfiable:
+            return b""
+        except NotFound as error:
+            raise FileNotFoundError(path) from error
+
+    def open(self, path: str) -> BinaryIO:
+        blob = self._find(path)
+        if blob is None:
+            raise FileNotFoundError(path)
+        return cast(BinaryIO, blob.open("rb", chunk_size=_GCS_CHUNK))
+
+    def size(self, path: str) -> int | None:
+        blob = self._find(path)
+        return None if blob is None else blob.size
+
+    def _find(self, path: str) -> Any:
+        bucket, _, name = path.removeprefix(GCS_PREFIX).partition("/")
+        return self._client.bucket(bucket).get_blob(name)
+
     def write(self, path: str, data: bytes) -> None:
         from google.cloud.storage.retry import DEFAULT_RETRY
 
         # Safe to retry: the name is deterministic and so are the bytes.
-        self._blob(path).upload_from_string(
-            data, content_type="application/octet-stream", retry=DEFAULT_RETRY
-        )
+        # A page is to be shown by a browser, not to be saved.
+        kind = "text/html; charset=utf-8" if path.endswith(".html") else "application/octet-stream"
+        self._blob(path).upload_from_string(data, content_type=kind, retry=DEFAULT_RETRY)
 
     def write_many(self, files: Iterable[tuple[str, bytes]]) -> None:
         for done in [self._pool.submit(self.write, path, data) for path, data in files]:
@@ -201,6 +287,44 @@ class CloudStorage:
         from google.cloud.storage.retry import DEFAULT_RETRY
 
         self._blob(path).upload_from_filename(local_path, retry=DEFAULT_RETRY)
+
+    def concatenate(self, sources: list[str], target: str, workspace: str, size: int) -> None:
+        # A tree: every request takes a few objects, so parts are composed of parts.
+        parts, made = sources, []
+        level = 0
+        try:
+            while len(parts) > GCS_COMPOSED:
+                groups = [parts[i : i + GCS_COMPOSED] for i in range(0, len(parts), GCS_COMPOSED)]
+                names = [
+                    join(workspace, posixpath.basename(target), f"{level}-{i}")
+                    for i in range(len(groups))
+                ]
+                made += names
+                for done in [
+                    self._pool.submit(self._compose, group, name)
+                    for group, name in zip(groups, names, strict=True)
+                ]:
+                    done.result()
+                parts, level = names, level + 1
+            composed = self._compose(parts, target)
+            if composed != size:
+                self.delete_files([target])
+                raise ValueError(f"{target}: {composed} bytes to be joined, not {size}")
+        finally:
+            self.delete_files(made)
+
+    def _compose(self, sources: list[str], target: str) -> int:
+        from google.api_core.exceptions import NotFound
+        from google.cloud.storage.retry import DEFAULT_RETRY
+
+        blob = self._blob(target)
+        blob.content_type = "application/octet-stream"
+        try:
+            # Safe to retry: what comes out is a function of the names.
+            blob.compose([self._blob(source) for source in sources], retry=DEFAULT_RETRY)
+        except NotFound as error:
+            raise FileNotFoundError(f"{sources[0]} or one of those joined with it") from error
+        return blob.size
 
     def walk(self, folder: str) -> Iterator[str]:
         prefix = folder.rstrip("/") + "/"
@@ -237,8 +361,10 @@ class CloudStorage:
 
     def delete(self, path: str) -> None:
         names = list(self.walk(path))
-        targets = [join(path, name) for name in names] or [path]
-        for done in [self._pool.submit(self._delete, target) for target in targets]:
+        self.delete_files([join(path, name) for name in names] or [path])
+
+    def delete_files(self, paths: Iterable[str]) -> None:
+        for done in [self._pool.submit(self._delete, path) for path in paths]:
             done.result()
 
     def _delete(self, path: str) -> None:

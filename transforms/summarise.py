@@ -1,8 +1,8 @@
-"""Summarise: from the commit records to manifest, statistics, sample sheets, card and errors.
+"""Summarise: from the commit records to manifest, statistics, sample sheets, card, report, errors.
 
 The records are read in the order of the manifest, one background at a time, so that memory does
 not grow with the data set. Everything written here is a function of the records and of the job
-alone, but for the timings in generation.json.
+alone, but for the timings in generation.json and in the report.
 """
 
 from __future__ import annotations
@@ -17,11 +17,13 @@ from concurrent.futures import ThreadPoolExecutor
 from importlib import metadata
 from typing import Any
 
-from transforms import commit, manifest, sample_sheets, storage
+from transforms import commit, manifest, sample_sheets, shards, storage
 from transforms import job as jobs
 from transforms.card import card
 from transforms.commit import Moments
-from transforms.job import CARD, ERRORS, GENERATION, Job
+from transforms.job import CARD, ERRORS, GENERATION, RECORDS, Job
+from transforms.record_description import descriptions
+from transforms.report import page
 from transforms.work_unit import WorkUnit
 
 # Libraries that have a say in the bytes.
@@ -37,7 +39,7 @@ class Summary:
         samples: Number of samples.
         units: Number of units that are done.
         failed: Number of units that failed.
-        bytes: Bytes of all samples' files.
+        bytes: Bytes of all samples' pictures.
         empty_masks: Number of samples whose mask has no pixel.
     """
 
@@ -52,12 +54,14 @@ def summarise(output: str, run: dict[str, Any] | None = None) -> Summary:
     """Writes everything that stands beside the samples.
 
     Args:
-        output: The data set.
+        output: The data set; records are in shards by now.
         run: Timings of the run that ends with this, for generation.json.
     """
     job = jobs.read(output)
     if job is None:
         raise FileNotFoundError(f"{output} holds no data set")
+    plan = shards.finish(output) if job.configuration.in_records else None
+    places = plan.places() if plan else None
     units = sorted(commit.committed(output), key=lambda unit: _order(job, unit))
     moments: dict[str, Moments] = {}
     sizes: dict[str, int] = {}
@@ -73,7 +77,7 @@ def summarise(output: str, run: dict[str, Any] | None = None) -> Summary:
                     for kind, size in record.sizes.items():
                         sizes[kind] = sizes.get(kind, 0) + size
                     empty += record.columns["mask_area"].count(0)
-                table = manifest.table(job, records)
+                table = manifest.table(job, records, places)
                 writer.write(table)
                 rows += table.num_rows
                 splits[job.backgrounds[records[0].unit.background - 1].split] += table.num_rows
@@ -81,12 +85,19 @@ def summarise(output: str, run: dict[str, Any] | None = None) -> Summary:
         storage.storage_for(path).upload(local, path)
         keep = manifest.spread_rows(local, sample_sheets.ROWS)
     failures = _write_errors(output, job)
-    sample_sheets.write_sheets(output, job, keep)
+    sample_sheets.write_sheets(output, job, keep, places)
     summary = Summary(rows, len(units), failures, sum(sizes.values()), empty)
     content = _generation(job, summary, moments, sizes, splits)
+    if plan is not None:
+        content["shards"] = {
+            shard.name: {"records": shard.records, "bytes": shard.bytes} for shard in plan.shards
+        }
+        for name, data in descriptions(job, plan).items():
+            _put(output, f"{RECORDS}/{name}", data)
     content["timings"] = _timings(output, run)
     text = json.dumps(content, indent=1) + "\n"
     _put(output, CARD, card(job, content).encode())
+    page.write(output, job, content)
     _put(output, GENERATION, text.encode())  # last: whoever sees it sees a whole data set
     return summary
 

@@ -7,32 +7,18 @@ masks, boxes, the background around the foreground. Problems come out as one lin
 from __future__ import annotations
 
 import dataclasses
-import functools
 import json
-import zlib
 from collections.abc import Iterator
 from typing import Any
 
 import apache_beam as beam
-import cv2
-import numpy as np
-from numpy.typing import NDArray
 
 from transforms import job as jobs
-from transforms import manifest, meter, pictures, storage
-from transforms.compositing import MASK_THRESHOLD, reduce_to
-from transforms.job import Job
-from transforms.pictures import Array
-from transforms.sample_sheets import depth_in_metres
-from transforms.write import KINDS, encode, suffixes
-
-# A JPEG mask is this close to 0 or 255 everywhere: see transforms.write.MASK_QUALITY.
-_MASK_TOLERANCE = 110
-# Greatest difference of a pixel outside the box from the background coded in the same way; other
-# versions of libjpeg may round otherwise.
-_OUTSIDE_TOLERANCE = 6
-# JPEG blocks of 4:2:0 pictures are 16 pixels; smooth chroma up-sampling reaches two pixels further.
-_BLOCK, _REACH = 16, 2
+from transforms import manifest, meter, shards, storage
+from transforms.coding import KINDS, suffixes
+from transforms.shard_plan import Places
+from transforms.verify_pictures import check_pictures
+from transforms.verify_records import check_rows
 
 
 @dataclasses.dataclass(frozen=True)
@@ -67,6 +53,13 @@ class CheckGroup(beam.DoFn):
         self._output = output
         self._version = version
         self._manifest = manifest_path
+        self._places: Places | None = None
+
+    def setup(self) -> None:
+        job = jobs.read_cached(self._output, self._version)
+        if job.configuration.in_records:
+            plan = shards.read_plan(self._output)
+            self._places = plan.places() if plan else {}
 
     def process(self, group: int) -> Iterator[str]:
         for file, problem in self._problems(group):
@@ -74,7 +67,12 @@ class CheckGroup(beam.DoFn):
 
     def _problems(self, group: int) -> Iterator[tuple[str, str]]:
         names: dict[int, set[str]] = {}
-        for row in manifest.read_group(self._manifest, group):
+        rows = manifest.read_group(self._manifest, group)
+        if self._places is not None:
+            yield from check_rows(self._output, self._version, rows, self._places)
+            meter.count("rows_checked", len(rows))
+            return
+        for row in rows:
             yield from check_row(self._output, self._version, row)
             files = names.setdefault(row["bg"], set())
             files.update(row[kind] for kind in KINDS if row[kind])
@@ -107,9 +105,8 @@ def check_row(output: str, version: str, row: dict[str, Any]) -> Iterator[tuple[
     Yields:
         Pairs of a file and what is wrong with it.
     """
-    job = jobs.read_cached(output, version)
-    c = job.configuration
-    images: dict[str, NDArray[Any]] = {}
+    c = jobs.read_cached(output, version).configuration
+    coded = {}
     for kind in KINDS:
         name = row[kind]
         if (kind in suffixes(c)) != (name is not None):
@@ -118,103 +115,11 @@ def check_row(output: str, version: str, row: dict[str, Any]) -> Iterator[tuple[
             continue
         path = storage.join(output, name)
         try:
-            data = storage.storage_for(path).read(path)
+            coded[kind] = storage.storage_for(path).read(path)
         except FileNotFoundError:
             yield name, "missing"
-            continue
-        meter.count("bytes", len(data))
-        if zlib.crc32(data) != row[f"{kind}_crc32"]:
-            yield name, "its checksum is not the manifest's: the file has changed"
-        try:
-            image = pictures.decode(data, name)
-        except ValueError:
-            yield name, f"cannot be decoded ({len(data)} bytes)"
-            continue
-        expected = (c.size[1], c.size[0], 3) if kind == "overlay" else (c.size[1], c.size[0])
-        if image.shape != expected:
-            yield name, f"has shape {image.shape}, not {expected}"
-            continue
-        images[kind] = image
-    if "mask" in images:
-        yield from ((row["mask"], problem) for problem in _check_mask(images["mask"], row))
-    if "overlay" in images:
-        background = _background(output, version, row["bg"])
-        problem = _check_outside(images["overlay"], background, job, row)
-        if problem:
-            yield row["overlay"], problem
-    if "depth" in images:
-        metres = depth_in_metres(images["depth"], c)
-        yield from ((row["depth"], problem) for problem in _check_depth(metres, job, row))
-
-
-def _check_mask(mask: Array, row: dict[str, Any]) -> Iterator[str]:
-    grey = int(np.count_nonzero(np.minimum(mask, 255 - mask) > _MASK_TOLERANCE))
-    if grey:
-        yield f"not binary: {grey} pixels are neither dark nor bright"
-    binary = (mask >= MASK_THRESHOLD).astype(np.uint8)
-    area = cv2.countNonZero(binary)
-    if area != row["mask_area"]:
-        yield f"has {area} pixels, the manifest says {row['mask_area']}"
-    box = cv2.boundingRect(binary) if area else (0, 0, 0, 0)
-    expected = (row["x"], row["y"], row["width"], row["height"])
-    if tuple(box) != expected:
-        yield f"its box (x, y, width, height) is {tuple(box)}, the manifest says {expected}"
-
-
-@functools.lru_cache(maxsize=64)
-def _background(output: str, version: str, number: int) -> Array:
-    """The background as an overlay without foreground would be: reduced, coded and decoded."""
-    job = jobs.read_cached(output, version)
-    path = storage.join(output, jobs.BACKGROUNDS, f"bg{number}.jpg")
-    canvas = pictures.decode(storage.storage_for(path).read(path), path)
-    stored = reduce_to(canvas, job.configuration.size)
-    return pictures.decode(encode("overlay", stored, job.configuration), path)
-
-
-def _check_outside(overlay: Array, background: Array, job: Job, row: dict[str, Any]) -> str | None:
-    """Compares with the background wherever no JPEG block of the foreground reaches."""
-    c = job.configuration
-    height, width = overlay.shape[:2]
-    ratio_x, ratio_y = c.canvas[0] / width, c.canvas[1] / height
-
-    def outward(first: float, last: float, limit: int) -> slice:
-        low = int(first - 1) // _BLOCK * _BLOCK - _REACH
-        high = -(-int(last + 2) // _BLOCK) * _BLOCK + _REACH
-        return slice(max(0, low), min(limit, max(0, high)))
-
-    inside_x = outward(
-        row["canvas_x"] / ratio_x, (row["canvas_x"] + row["canvas_width"]) / ratio_x, width
-    )
-    inside_y = outward(
-        row["canvas_y"] / ratio_y, (row["canvas_y"] + row["canvas_height"]) / ratio_y, height
-    )
-    difference = cv2.absdiff(overlay, background)
-    difference[inside_y, inside_x] = 0
-    worst = int(difference.max())
-    if worst > _OUTSIDE_TOLERANCE:
-        y, x = np.unravel_index(int(difference.max(axis=2).argmax()), (height, width))
-        return f"differs from its background by {worst} at x={x}, y={y}, outside the foreground"
-    return None
-
-
-def _check_depth(metres: NDArray[np.float32], job: Job, row: dict[str, Any]) -> Iterator[str]:
-    c = job.configuration
-    if c.depth_format == "png16":
-        limit, tolerance = 65.535, 0.001
-    else:
-        # One step of 8 bits, and what JPEG may do to single pixels and to the mean.
-        limit, tolerance = c.depth_range_m, c.depth_range_m * 0.2
-    for what, value in (
-        ("min", float(metres.min())),
-        ("max", float(metres.max())),
-        ("mean", float(metres.mean(dtype=np.float64))),
-    ):
-        expected = min(row[f"depth_{what}_m"], limit)
-        # Values above the range are cut, so the mean can only be below the manifest's.
-        allowed = tolerance if what != "mean" or c.depth_format == "png16" else tolerance / 8
-        cut = what == "mean" and row["depth_max_m"] > limit and value <= expected
-        if abs(value - expected) > allowed and not cut:
-            yield f"its {what} is {value:.3f} m, the manifest says {expected:.3f} m"
+    for kind, problem in check_pictures(output, version, row, coded):
+        yield row[kind], problem
 
 
 def stray_files(output: str, background: int, names: set[str]) -> Iterator[tuple[str, str]]:

@@ -67,6 +67,30 @@ def sample_numbers(placements: list[int], mirror: bool, unit: WorkUnit) -> range
     return range(first, first + count)
 
 
+def unit_of_sample(
+    placements: list[int], mirror: bool, background: int, foreground: int, number: int
+) -> tuple[WorkUnit, int]:
+    """The unit that a sample belongs to, and the sample's place in it, from 0.
+
+    Args:
+        placements: Placements per unit of every round.
+        mirror: Whether the data set has mirrored units.
+        background: Number of the sample's background.
+        foreground: Number of its foreground.
+        number: Its number in their folder.
+
+    Raises:
+        ValueError: There is no such sample.
+    """
+    for round_ in range(len(placements)):
+        for mirrored in (False, True) if mirror else (False,):
+            unit = WorkUnit(background, foreground, mirrored, round_)
+            numbers = sample_numbers(placements, mirror, unit)
+            if number in numbers:
+                return unit, number - numbers.start
+    raise ValueError(f"bg{background}/fg_{foreground} has no sample {number}")
+
+
 def units_of_background(
     background: int, foregrounds: int, mirror: bool, rounds: int
 ) -> Iterator[WorkUnit]:

@@ -1,36 +1,28 @@
-"""Write: the files of a work unit, then its commit record.
+"""Write: the files of a work unit, or its block of records, then its commit record.
 
 The files are written under their final names, one after the other; nobody counts them before the
 commit record, which appears in one step, says that all of them are whole. A process that dies
-between leaves files that the next run writes again with equal bytes.
+between leaves files that the next run writes again with equal bytes. A block (--format tfrecord)
+is one file with the records of all samples, which transforms.shards joins with others.
 """
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import apache_beam as beam
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from transforms import commit, compositing, meter, storage
+from transforms import commit, compositing, encode_unit, meter
 from transforms import job as jobs
+from transforms.coding import encode, stored_depth
 from transforms.commit import Commit, Moments
 from transforms.compose import FAILED, ComposedUnit, FailedUnit
-from transforms.job import Configuration
-from transforms.pictures import Array
+from transforms.job import Job
+from transforms.store_unit import store_unit
 from transforms.work_unit import WorkUnit
-
-# From this JPEG quality on, thresholding at 128 gives back every binary mask. libjpeg's luminance
-# table (ITU-T T.81, table K.1) has the sum 3688; at quality q >= 50 its entries are scaled by
-# (200 - 2q) %. A coefficient is off by at most half its entry and moves a pixel by at most a
-# quarter of that, so at 90 no pixel is off by more than 3688 * 0.2 / 8 + 8 (rounding) = 101 < 127.
-MASK_QUALITY = 90
-KINDS = ("overlay", "mask", "depth")
-MILLIMETRES_MAX = 65535
 
 
 class Committed(NamedTuple):
@@ -47,72 +39,14 @@ class Committed(NamedTuple):
     bytes: int
 
 
-def stored_depth(metres: NDArray[np.float32], size: tuple[int, int]) -> NDArray[np.uint16]:
-    """Depth as it is stored: millimetres at stored size.
-
-    Args:
-        metres: float32 [K, h, w].
-        size: Width and height stored; where the network gives just that, nothing is resampled.
-
-    Returns:
-        uint16 [K, height, width]; 65.535 m and more is 65535.
-    """
-    if (metres.shape[2], metres.shape[1]) != size:
-        shrinks = size[0] <= metres.shape[2] and size[1] <= metres.shape[1]
-        how = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
-        metres = np.stack([cv2.resize(m, size, interpolation=how) for m in metres])
-    return np.rint(np.clip(metres * np.float32(1000), 0, MILLIMETRES_MAX)).astype(np.uint16)
-
-
-def depth_to_8_bit(millimetres: NDArray[np.uint16], range_m: float) -> Array:
-    """Depth on a fixed 8-bit scale: 255 is range_m metres and more."""
-    scaled = millimetres * (255 / (1000 * range_m))
-    return np.rint(np.minimum(scaled, 255)).astype(np.uint8)
-
-
-def suffixes(c: Configuration) -> dict[str, str]:
-    """The file name extension of every kind that a data set has."""
-    found = {"overlay": ".jpg", "mask": f".{c.mask_format}"}
-    if c.depth_model is not None:
-        found["depth"] = ".png" if c.depth_format == "png16" else ".jpg"
-    return found
-
-
-def encode(kind: str, image: NDArray[Any], c: Configuration) -> bytes:
-    """The file of one picture.
-
-    Args:
-        kind: "overlay", "mask" or "depth".
-        image: uint8 BGR [h, w, 3], uint8 [h, w], or uint16 millimetres [h, w].
-        c: The data set's configuration.
-    """
-    if kind == "mask" and c.mask_format == "png":
-        return _imencode(".png", image, [])  # 8 bits: readers give 0 and 255, not booleans
-    if kind == "mask":
-        quality = max(MASK_QUALITY, c.image_quality)
-        return _imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, quality])
-    if kind == "depth" and c.depth_format == "png16":
-        return _imencode(".png", image, [])
-    if kind == "depth":
-        image = depth_to_8_bit(image, c.depth_range_m)
-    return _imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, c.image_quality])
-
-
-def _imencode(extension: str, image: NDArray[Any], flags: list[int]) -> bytes:
-    done, data = cv2.imencode(extension, image, flags)
-    if not done:
-        raise ValueError(f"OpenCV could not encode a {extension} of {image.shape}")
-    return data.tobytes()
-
-
 def write_unit(
-    output: str, c: Configuration, composed: ComposedUnit, metres: NDArray[np.float32] | None
+    output: str, job: Job, composed: ComposedUnit, metres: NDArray[np.float32] | None
 ) -> Commit:
-    """Writes all files of a unit, and not yet its commit record.
+    """Writes all files of a unit, or its block, and not yet its commit record.
 
     Args:
         output: The data set.
-        c: Its configuration.
+        job: Its job.
         composed: The unit.
         metres: float32 [K, h, w], or None without depth.
 
@@ -120,26 +54,14 @@ def write_unit(
         The commit record to write next.
     """
     pixels = composed.pixels
-    images: dict[str, NDArray[Any]] = {"overlay": pixels.overlays, "mask": pixels.masks}
-    if metres is not None:
-        images["depth"] = stored_depth(metres, c.size)
-    folder = storage.join(output, composed.unit.folder)
-    checksums: dict[str, list[int]] = {kind: [] for kind in images}
-    sizes = dict.fromkeys(images, 0)
-    endings = suffixes(c)
-
-    def files() -> Iterator[tuple[str, bytes]]:
-        for kind, stack in images.items():
-            for number, image in zip(composed.numbers, stack, strict=True):
-                data = encode(kind, image, c)
-                checksums[kind].append(zlib.crc32(data))
-                sizes[kind] += len(data)
-                yield storage.join(folder, kind, f"{number}{endings[kind]}"), data
-
-    storage.storage_for(output).write_many(files())
-    columns = _columns(composed, images.get("depth"))
-    columns |= {f"{kind}_crc32": values for kind, values in checksums.items()}
-    return Commit(composed.unit, columns, _moments(pixels, images.get("depth")), sizes)
+    c = job.configuration
+    depth = None if metres is None else stored_depth(metres, c.size)
+    coded = encode_unit.encode_pixels(pixels, c)
+    if depth is not None:
+        coded["depth"] = [encode("depth", image, c) for image in depth]
+    columns = _columns(composed, depth)
+    sizes = store_unit(output, job, composed.unit, columns, coded)
+    return Commit(composed.unit, columns, _moments(pixels, depth), sizes)
 
 
 def _columns(
@@ -162,8 +84,8 @@ def _columns(
 def _moments(
     pixels: compositing.Composed, millimetres: NDArray[np.uint16] | None
 ) -> dict[str, Moments]:
-    count, height, width = pixels.masks.shape
-    values = count * height * width
+    height, width = pixels.background.stored.shape[:2]
+    values = len(pixels.parts) * height * width
     moments = {}
     for i, channel in enumerate("bgr"):
         total, squares = (int(s) for s in pixels.sums[:, i])
@@ -195,10 +117,10 @@ class Write(beam.DoFn):
         if isinstance(metres, FailedUnit):
             yield beam.pvalue.TaggedOutput(FAILED, metres)
             return
-        configuration = jobs.read_cached(self._output, self._version).configuration
+        job = jobs.read_cached(self._output, self._version)
         try:
             with meter.timed("write_microseconds"):
-                record = write_unit(self._output, configuration, composed, metres)
+                record = write_unit(self._output, job, composed, metres)
                 commit.write(self._output, record)
         except Exception as error:
             failure = FailedUnit.of(composed.unit, "Write", error)

@@ -1,0 +1,226 @@
+"""A few dozen samples from all over the data set, read back and reduced to what a page can show."""
+
+from __future__ import annotations
+
+import base64
+import dataclasses
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from transforms import manifest, pictures, storage
+from transforms.file_samples import FileSample
+from transforms.job import Job
+from transforms.ordered_map import in_order
+from transforms.pictures import Array
+from transforms.record_samples import RecordReader, RecordSample
+from transforms.sample import Sample, SampleError
+
+SHOWN = 24
+# Looked at for the depth over foregrounds and the histogram of depth, the shown ones among them.
+LOOKED_AT = 96
+# Sides of pictures on the page, at most.
+SIDE = 224
+_QUALITY = 88
+_GCS_THREADS = 16
+# Metres of a bin in the histogram of depth, about, and up to where it goes.
+_BIN_M = 0.05
+_END_M = 65.6
+# Depth over a foreground that spreads less, from the 5th to the 95th percentile, is flat.
+_FLAT_M = 0.02
+# Of a foreground with fewer pixels no spread of depth is asked for.
+_PIXELS_AT_LEAST = 64
+
+
+@dataclasses.dataclass(frozen=True)
+class Pictures:
+    """The pictures of a sample.
+
+    Attributes:
+        file: The overlay's JPEG, as stored.
+        overlay: uint8 BGR.
+        mask: uint8, 0 or 255.
+        depth_m: float32 metres, or None.
+    """
+
+    file: bytes
+    overlay: Array
+    mask: Array
+    depth_m: NDArray[np.float32] | None
+
+
+@dataclasses.dataclass(frozen=True)
+class Look:
+    """What the page needs of a sample.
+
+    Attributes:
+        row: Its row of the manifest.
+        problem: Why it could not be read; "" if it could.
+        addresses: Data URIs of "overlay", "mask", "depth" and "colours"; empty if not shown.
+        depth_counts: Histogram of its depth, in bins of `depth_bins`; None without depth.
+        flat: Whether its depth does not vary over the foreground.
+    """
+
+    row: dict[str, Any]
+    problem: str = ""
+    addresses: dict[str, str] = dataclasses.field(default_factory=dict)
+    depth_counts: NDArray[np.int64] | None = None
+    flat: bool = False
+
+
+@dataclasses.dataclass(frozen=True)
+class Looks:
+    """Samples that were looked at.
+
+    Attributes:
+        all: All of them, in the manifest's order.
+        shown: Those with pictures.
+        depth_end_m: Metres of white in the grey pictures of depth; black is 0.
+    """
+
+    all: list[Look]
+    shown: list[Look]
+    depth_end_m: float
+
+
+def opener(output: str, job: Job) -> Callable[[dict[str, Any]], Sample]:
+    """A function from a row of the manifest to its sample, for either form of data set.
+
+    Raises:
+        SampleError: There are no shards where there should be.
+    """
+    c = job.configuration
+    if not c.in_records:
+        return lambda row: FileSample(row, c, output)
+    reader = RecordReader(output, job)
+    return lambda row: RecordSample(row, c, reader)
+
+
+def read(sample: Sample) -> Pictures:
+    """All pictures of a sample.
+
+    Raises:
+        SampleError: One is missing or damaged.
+    """
+    try:
+        file = sample.overlay()
+        overlay = pictures.decode(file, sample.row["overlay"])
+    except SampleError:
+        raise
+    except ValueError as error:
+        raise SampleError(f"{sample.row['overlay']}: cannot be decoded") from error
+    depth = None
+    if sample.has_depth:
+        depth = sample.millimetres().astype(np.float32) / np.float32(1000)
+    return Pictures(file, overlay, sample.mask(), depth)
+
+
+def look(output: str, job: Job, manifest_path: str) -> Looks:
+    """Looks at samples spread over a data set; memory does not depend on their number.
+
+    Args:
+        output: The data set.
+        job: Its job.
+        manifest_path: A local copy of its manifest.
+    """
+    rows = manifest.spread_rows(manifest_path, LOOKED_AT)
+    # Evenly over the rows, which are in the order of the backgrounds.
+    shown = {rows[i]["key"] for i in np.arange(min(SHOWN, len(rows))) * len(rows) // SHOWN}
+    if len(rows) <= SHOWN:
+        shown = {row["key"] for row in rows}
+    farthest = [row["depth_max_m"] for row in rows if row["depth_max_m"] is not None]
+    # The same scale for all pictures on the page, so that they can be compared.
+    end = max(0.5, np.ceil(2 * max(farthest, default=0.0)) / 2)
+    open_sample = opener(output, job)
+
+    def one(row: dict[str, Any]) -> Look:
+        try:
+            return _reduce(read(open_sample(row)), row, job, end if row["key"] in shown else None)
+        except (SampleError, OSError) as error:
+            return Look(row, problem=str(error))
+
+    threads = _GCS_THREADS if storage.is_gcs(output) else 1
+    found = list(in_order(one, rows, threads))
+    return Looks(found, [one for one in found if one.row["key"] in shown], float(end))
+
+
+def _reduce(found: Pictures, row: dict[str, Any], job: Job, shown_to: float | None) -> Look:
+    counts, flat = None, False
+    if found.depth_m is not None:
+        start, width = depth_bins(job)
+        length = int(_END_M / width) + 1
+        bins = np.minimum(((found.depth_m - start) / width).astype(np.int64), length - 1)
+        counts = np.bincount(bins.ravel(), minlength=length)
+        # Networks blur edges: only what is well inside tells.
+        inside = cv2.erode(found.mask, np.ones((5, 5), np.uint8), borderValue=0)
+        flat = _is_flat(found.depth_m[inside > 0], job)
+    addresses = dict(_addresses(found, shown_to)) if shown_to is not None else {}
+    return Look(row, "", addresses, counts, flat)
+
+
+def depth_bins(job: Job) -> tuple[float, float]:
+    """Metres where the first bin of the histogram of depth begins, and the width of each.
+
+    Bins hold the same number of levels of 8-bit depth each, or there would be spikes.
+    """
+    c = job.configuration
+    if c.depth_format != "jpg":
+        return 0.0, _BIN_M
+    step = c.depth_range_m / 255
+    return -step / 2, step * max(1, round(_BIN_M / step))
+
+
+def _is_flat(depth_m: NDArray[np.float32], job: Job) -> bool:
+    if depth_m.size < _PIXELS_AT_LEAST:
+        return False
+    c = job.configuration
+    step = c.depth_range_m / 255 if c.depth_format == "jpg" else 0.001
+    low, high = np.percentile(depth_m, (5, 95))
+    # One step of 8 bits is rounding, not shape.
+    return bool(high - low <= max(_FLAT_M, 1.01 * step))
+
+
+def _addresses(found: Pictures, end_m: float) -> Iterator[tuple[str, str]]:
+    fits = max(found.mask.shape) <= SIDE
+    yield "overlay", _data("jpeg", found.file) if fits else _jpeg(_fit(found.overlay))
+    mask = cv2.threshold(_fit(found.mask), 127, 255, cv2.THRESH_BINARY)[1]
+    yield (
+        "mask",
+        _data("png", cv2.imencode(".png", mask, [cv2.IMWRITE_PNG_BILEVEL, 1])[1].tobytes()),
+    )
+    if found.depth_m is not None:
+        grey, colours = depth_pictures(_fit(found.depth_m), end_m)
+        yield "depth", _jpeg(grey)
+        yield "colours", _jpeg(colours)
+
+
+def depth_pictures(depth_m: NDArray[np.float32], end_m: float) -> tuple[Array, Array]:
+    """Depth from 0 to end_m in grey (far is white) and in colours (near is yellow), as BGR."""
+    scaled = cv2.convertScaleAbs(depth_m, alpha=255 / end_m)
+    return scaled, cv2.applyColorMap(255 - scaled, cv2.COLORMAP_VIRIDIS)
+
+
+def _fit(image: NDArray[Any]) -> NDArray[Any]:
+    height, width = image.shape[:2]
+    scale = SIDE / max(width, height)
+    if scale >= 1:
+        return image
+    size = (max(1, round(width * scale)), max(1, round(height * scale)))
+    return cv2.resize(image, size, interpolation=cv2.INTER_AREA)
+
+
+def _jpeg(image: Array) -> str:
+    data = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, _QUALITY])[1]
+    return _data("jpeg", data.tobytes())
+
+
+def png_address(image: Array) -> str:
+    """A data URI of a picture without loss."""
+    return _data("png", cv2.imencode(".png", image)[1].tobytes())
+
+
+def _data(kind: str, data: bytes) -> str:
+    return f"data:image/{kind};base64,{base64.b64encode(data).decode()}"

@@ -1,0 +1,193 @@
+"""index.html: the report of a data set on one page that asks nothing of any network."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from transforms import manifest, storage
+from transforms.job import REPORT, Job
+from transforms.report import charts, findings, loading, sections
+from transforms.report.inputs import inspect
+from transforms.report.looks import Look, Looks, depth_pictures, look, png_address
+from transforms.report.markup import Html, element, join
+from transforms.report.sections import section
+from transforms.report.survey import Survey, survey
+
+_WORDS = {"overlay": "overlay", "mask": "mask", "depth": "depth", "colours": "depth in colours"}
+# Says so to the browser too: nothing from elsewhere, and no script at all.
+_POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
+
+
+def write(output: str, job: Job, generation: dict[str, Any], local: str | None = None) -> None:
+    """Writes a data set's report.
+
+    Args:
+        output: The data set; its manifest is there.
+        job: Its job.
+        generation: The content of its generation.json.
+        local: A local copy of its manifest, if there is one.
+    """
+    with contextlib.nullcontext(local) if local else _manifest(output) as path:
+        text = page(output, job, generation, path)
+    target = storage.join(output, REPORT)
+    storage.storage_for(target).write_atomically(target, text.encode())
+
+
+@contextlib.contextmanager
+def _manifest(output: str) -> Iterator[str]:
+    """A local path of the manifest."""
+    path = storage.join(output, manifest.MANIFEST)
+    if not storage.is_gcs(path):
+        yield path
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        local = os.path.join(folder, manifest.MANIFEST)
+        with storage.storage_for(path).open(path) as source, open(local, "wb") as target:
+            shutil.copyfileobj(source, target)
+        yield local
+
+
+def page(output: str, job: Job, generation: dict[str, Any], manifest_path: str) -> str:
+    """The page's text: the same for the same data set, but for what stands between the timings."""
+    numbers = survey(job, manifest_path)
+    looks = look(output, job, manifest_path)
+    warnings = findings.warnings(job, generation, numbers, looks, inspect(output, job))
+    counts = generation["counts"]
+    title = f"{counts['samples']:,} samples: overlay and mask"
+    if job.configuration.depth_model is not None:
+        title = f"{counts['samples']:,} samples: overlay, mask and depth"
+    parts = [("warnings", f"Warnings ({len(warnings)})", sections.findings(warnings))]
+    parts.append(("made", "What was made", sections.made(job, generation)))
+    if counts["samples"]:
+        bands = findings.bands(job, generation["statistics"])
+        split = next(name for name, count in counts["splits"].items() if count)
+        drawn = element("div", *charts.all_charts(job, numbers, looks), class_="charts")
+        code = sections.loading(loading.examples(job, split))
+        parts += [
+            ("samples", "Samples", _samples(looks)),
+            ("distributions", "Distributions", drawn),
+            ("statistics", "Mean and standard deviation", sections.statistics(bands)),
+            ("loading", "Load it", code),
+        ]
+    parts.append(("inputs", "Inputs and their licences", _inputs(job, numbers)))
+    links = [
+        element("li", element("a", words.partition(" (")[0], href=f"#{name}"))
+        for name, words, _ in parts
+    ]
+    body = element(
+        "body",
+        element(
+            "header",
+            element("h1", title),
+            element("p", sections.summary(job)),
+            element("nav", element("ul", *links), aria_label="On this page"),
+        ),
+        element("main", *(section(*part) for part in parts)),
+        _footer(generation),
+    )
+    return "<!doctype html>\n" + element("html", _head(title), body, lang="en") + "\n"
+
+
+def _head(title: str) -> Html:
+    style = Path(__file__).with_name("page.css").read_text(encoding="utf-8")
+    return element(
+        "head",
+        element("meta", charset="utf-8"),
+        element("meta", name="viewport", content="width=device-width, initial-scale=1"),
+        element("meta", http_equiv="Content-Security-Policy", content=_POLICY),
+        element("meta", name="color-scheme", content="light dark"),
+        element("link", rel="icon", href="data:,"),
+        element("title", f"fgbg: {title}"),
+        element("style", Html(style)),
+    )
+
+
+def _samples(looks: Looks) -> Html:
+    backgrounds = {look.row["bg"] for look in looks.shown}
+    text = (
+        f"{len(looks.shown)} samples from all over the data set, on {len(backgrounds)} "
+        "background" + ("" if len(backgrounds) == 1 else "s") + ", as they are stored."
+    )
+    has_depth = any("colours" in look.addresses for look in looks.shown)
+    legend = [_depth_legend(looks.depth_end_m)] if has_depth else []
+    cards = [_sample(look) for look in looks.shown]
+    return join(element("p", text), *legend, element("div", *cards, class_="samples"))
+
+
+def _depth_legend(end_m: float) -> Html:
+    ramp = np.linspace(0, end_m, 256, dtype=np.float32)[None]
+    parts = []
+    for words, picture in zip(("grey", "colours"), depth_pictures(ramp, end_m), strict=True):
+        source = png_address(picture)
+        parts.append(element("img", src=source, alt=f"{words} from 0 to {end_m:g} m", width=256))
+    scale = element("span", "0 m", *parts, f"{end_m:g} m", class_="scale")
+    text = "Depth has the same scale in all; its colours are for viewing only."
+    return element("p", text, " ", scale, class_="legend")
+
+
+def _sample(look: Look) -> Html:
+    row = look.row
+    size = row["width"], row["height"]
+    numbers: list[tuple[str, str]] = [
+        ("split", row["split"]),
+        ("box", f"{size[0]} x {size[1]} at {row['x']}, {row['y']}"),
+        ("area", f"{row['mask_area']:,} pixels"),
+    ]
+    if row["depth_mean_m"] is not None:
+        depths = [row[f"depth_{kind}_m"] for kind in ("min", "mean", "max")]
+        numbers.append(
+            ("depth min / mean / max", " / ".join(f"{depth:.2f}" for depth in depths) + " m")
+        )
+    pictures = [
+        element("img", src=address, alt=_alternative(kind, row), width=224, height=224)
+        for kind, address in look.addresses.items()
+    ]
+    problem = [element("p", look.problem, class_="outside")] if look.problem else []
+    pairs = [element("div", element("dt", name), element("dd", value)) for name, value in numbers]
+    return element(
+        "article",
+        element("h3", row["key"], " ", element("small", f"{row['fg_file']} on {row['bg_file']}")),
+        element("div", *pictures, class_="pictures"),
+        *problem,
+        element("dl", *pairs),
+        class_="sample",
+    )
+
+
+def _alternative(kind: str, row: dict[str, Any]) -> str:
+    if kind == "overlay":
+        mirrored = "mirrored " if row["mirrored"] else ""
+        return f"Overlay of {row['key']}: {mirrored}{row['fg_file']} on {row['bg_file']}"
+    return f"{_WORDS[kind].capitalize()} of {row['key']}"
+
+
+def _inputs(job: Job, numbers: Survey) -> Html:
+    backgrounds = (
+        [background.split, f"{count:,}"]
+        for background, count in zip(job.backgrounds, numbers.per_background, strict=True)
+    )
+    foregrounds = ([f"{count:,}"] for count in numbers.per_foreground)
+    return join(
+        sections.licences(job),
+        sections.inputs("Backgrounds", job.backgrounds, backgrounds),
+        sections.inputs("Foregrounds", job.foregrounds, foregrounds),
+    )
+
+
+def _footer(generation: dict[str, Any]) -> Html:
+    versions = ", ".join(f"{name} {version}" for name, version in generation["versions"].items())
+    return element(
+        "footer",
+        element("p", "Made with ", versions, "."),
+        element("p", element("code", "fgbg report ."), " makes this page again; ",
+                element("code", "fgbg verify ."), " reads every picture back; ",
+                element("code", "fgbg show . --key bg1/fg_1/1"), " draws one sample."),
+    )  # fmt: skip

@@ -1,0 +1,271 @@
+"""The parts of the report about the data set as a whole: what it is, how it came about, numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from transforms import credits
+from transforms.job import InputPicture, Job
+from transforms.quantities import byte_size, duration
+from transforms.report.findings import Band
+from transforms.report.loading import Example
+from transforms.report.markup import Html, element, join, table
+
+# Inputs listed with their sources; generation.json has them all.
+_INPUTS_SHOWN = 500
+# What stands between is the only part of the page that differs when a data set is made again.
+TIMINGS_BEGIN, TIMINGS_END = Html("<!-- timings -->"), Html("<!-- end of timings -->")
+
+
+def section(name: str, title: str, *content: object) -> Html:
+    """A part of the page with its heading."""
+    heading = element("h2", title, id=f"{name}-title")
+    return element("section", heading, *content, id=name, aria_labelledby=f"{name}-title")
+
+
+def summary(job: Job) -> str:
+    """What was pasted on what, in a sentence or two."""
+    c = job.configuration
+    directions = "as given and mirrored left-right" if c.mirror else "as given"
+    text = (
+        f"{_count(len(job.foregrounds), 'foreground')}, {directions}, pasted at "
+        f"{_count(sum(c.placements), 'random position')} on each of "
+        f"{_count(len(job.backgrounds), 'background')}. Pictures are {c.size[0]} x {c.size[1]} "
+        f"pixels, composed at {c.canvas[0]} x {c.canvas[1]}; seed {c.seed}."
+    )
+    if c.depth_model is not None:
+        text += f" Depth is an estimate by the network {c.depth_model['file']}, in metres."
+    return text
+
+
+def findings(warnings: list[str]) -> Html:
+    """The warnings, or that there are none."""
+    if not warnings:
+        return element(
+            "p",
+            "Nothing conspicuous. Looked for: failed units, missing samples, empty masks, "
+            "foregrounds much smaller than their box, near-blank backgrounds, flat depth, depth "
+            "out of range, duplicates and look-alikes among the inputs, means and deviations out "
+            "of their bands, splits without samples.",
+            class_="fine",
+        )
+    return element("ul", *(element("li", text) for text in warnings), class_="warnings")
+
+
+def made(job: Job, generation: dict[str, Any]) -> Html:
+    """Counts, bytes, splits, files."""
+    counts = generation["counts"]
+    sizes = generation["bytes"]
+    figures = [
+        ("samples", "samples", f"{counts['samples']:,}"),
+        ("pictures", "pictures", f"{counts['samples'] * len(sizes):,}"),
+        ("bytes", "of pictures", byte_size(sum(sizes.values()))),
+        ("units", "work units", f"{counts['units']:,}"),
+        ("failed", "units failed", f"{counts['units_failed']:,}"),
+        ("empty", "empty masks", f"{counts['empty_masks']:,}"),
+    ]
+    cards = [
+        element(
+            "div",
+            element("dt", words),
+            element("dd", value, id=f"number-{name}"),
+        )
+        for name, words, value in figures
+    ]
+    backgrounds = {name: 0 for name in counts["splits"]}
+    for background in job.backgrounds:
+        backgrounds[background.split] = backgrounds.get(background.split, 0) + 1
+    splits = [
+        [name, f"{backgrounds[name]:,}", f"{samples:,}", _share(samples, counts["samples"])]
+        for name, samples in counts["splits"].items()
+    ]
+    kinds = [
+        [kind, byte_size(size), byte_size(size / max(1, counts["samples"]))]
+        for kind, size in sorted(sizes.items(), key=lambda item: _KINDS.index(item[0]))
+    ]
+    return join(
+        element("dl", *cards, class_="figures"),
+        element(
+            "div",
+            element(
+                "div",
+                element("h3", "Splits"),
+                element("p", "Whole backgrounds are held out: none stands in two splits."),
+                table(["split", "backgrounds", "samples", "share"], splits, {1, 2, 3}),
+            ),
+            element(
+                "div",
+                element("h3", "Pictures"),
+                element("p", _form(job, generation)),
+                table(["kind", "bytes", "each"], kinds, {1, 2}),
+            ),
+            element("div", element("h3", "Time"), timings(generation)),
+            class_="columns",
+        ),
+    )
+
+
+_KINDS = ("overlay", "mask", "depth")
+_MASKS = {"jpg": "JPEG", "png": "PNG"}
+
+
+def _form(job: Job, generation: dict[str, Any]) -> str:
+    c = job.configuration
+    if c.in_records:
+        shards = len(generation.get("shards", {}))
+        return f"One tf.Example a sample, in {_count(shards, 'TFRecord shard')}."
+    text = f"Files: overlays as JPEG of quality {c.image_quality}, masks as {_MASKS[c.mask_format]}"
+    if c.depth_model is None:
+        return text + "."
+    if c.depth_format == "png16":
+        return text + ", depth as 16-bit PNG in millimetres."
+    return text + f", depth as 8-bit JPEG over 0 to {c.depth_range_m:g} m."
+
+
+def timings(generation: dict[str, Any]) -> Html:
+    """Time and rate of each run that made the data set."""
+    runs = generation.get("timings", {}).get("runs", [])
+    rows = [
+        [
+            f"{run.get('samples', 0):,}",
+            duration(run["wall_s"]),
+            f"{run.get('samples', 0) / max(run['wall_s'], 1e-3):,.0f}",
+            f"{run.get('workers', 1):,}",
+        ]
+        for run in runs
+        if "wall_s" in run
+    ]
+    if rows:
+        text = "The last line is the run that finished it." if len(rows) > 1 else ""
+        head: list[object] = ["samples", "time", "a second", "processes"]
+        content = join(element("p", text), table(head, rows, {0, 1, 2, 3}))
+    else:
+        content = element("p", "Not recorded.")
+    return join(TIMINGS_BEGIN, element("div", content, id="timings"), TIMINGS_END)
+
+
+def statistics(bands: list[Band]) -> Html:
+    """Means and deviations beside the bands that they should lie in."""
+    rows: list[list[object]] = []
+    for band in bands:
+        unit = f" {band.unit}" if band.unit else ""
+        rows.append(
+            [
+                band.kind,
+                band.what,
+                f"{band.value:.4f}{unit}",
+                f"{band.low:g} to {band.high:g}{unit}",
+                _gauge(band),
+                element("span", "in its band", class_="fine")
+                if band.inside
+                else element("strong", "outside", class_="outside"),
+            ]
+        )
+    return join(
+        element(
+            "p",
+            "Over all pixels of all samples, overlays and masks in 0..255 before JPEG coding. "
+            "The bands are what photos with things on them usually have.",
+        ),
+        table(["kind", "", "value", "usual", "", ""], rows, {2}),
+    )
+
+
+def _gauge(band: Band) -> Html:
+    """The band on a scale of twice its width, and a mark where the value is."""
+    margin = (band.high - band.low) / 2
+    start = band.low - margin
+    at = min(max((band.value - start) / (4 * margin), 0.01), 0.99) * 100
+    return Html(
+        '<svg class="gauge" viewBox="0 0 100 10" aria-hidden="true">'
+        '<rect class="scale" y="3" width="100" height="4"/>'
+        '<rect class="band" x="25" y="1" width="50" height="8"/>'
+        f'<rect class="mark" x="{at - 1:.1f}" width="2" height="10"/></svg>'
+    )
+
+
+def loading(examples: list[Example]) -> Html:
+    """Code that loads the data set."""
+    parts = []
+    for example in examples:
+        command = [element("pre", element("code", example.command), tabindex="0")]
+        parts.append(
+            element(
+                "div",
+                element("h3", example.title),
+                element("p", example.text),
+                *(command if example.command else ()),
+                element("pre", element("code", example.code), tabindex="0"),
+            )
+        )
+    intro = "Run in the data set's folder, or change the paths. Depth is in metres."
+    return join(element("p", intro), *parts)
+
+
+def licences(job: Job) -> Html:
+    """The licences of the inputs, and each input with its source."""
+    by_name: dict[str, int] = {}
+    for _, picture in credits.inputs(job):
+        name = picture.licence or credits.NOT_STATED
+        by_name[name] = by_name.get(name, 0) + 1
+    counted = [[_licence(name), f"{count:,}"] for name, count in sorted(by_name.items())]
+    return join(
+        element("p", "The licences of the pictures that a data set was made from apply to it."),
+        table(["licence", "inputs"], counted, {1}),
+    )
+
+
+def inputs(title: str, pictures: list[InputPicture], columns: Iterable[Sequence[object]]) -> Html:
+    """All inputs of a kind, with where they come from.
+
+    Args:
+        title: Of the list.
+        pictures: The inputs.
+        columns: More about each of them: number of samples, of how many etc.
+    """
+    rows: list[list[object]] = [
+        [
+            picture.number,
+            picture.file,
+            *more,
+            picture.author,
+            _licence(picture.licence),
+            _page(picture),
+        ]
+        for picture, more in zip(pictures[:_INPUTS_SHOWN], columns, strict=False)
+    ]
+    if len(pictures) > _INPUTS_SHOWN:
+        more_than = len(pictures) - _INPUTS_SHOWN
+        rows.append(["", f"and {more_than:,} more in generation.json", *[""] * (len(rows[0]) - 2)])
+    extra = ["split"] if pictures and pictures[0].split else []
+    head: list[object] = ["", "file", *extra, "samples", "author", "licence", "page"]
+    return element(
+        "details",
+        element("summary", f"{title} ({len(pictures):,})"),
+        table(head, rows, {0, 2 + len(extra)}),
+    )
+
+
+def _licence(name: str) -> Html:
+    address = credits.licence_address(name)
+    return _link(address, name) if address else join(name)
+
+
+def _page(picture: InputPicture) -> Html:
+    # Only what a browser opens as a page: never javascript: or data: of somebody's table.
+    if picture.page.startswith(("https://", "http://")):
+        return _link(picture.page, picture.page.partition("://")[2])
+    return join(picture.page)
+
+
+def _link(address: str, text: str) -> Html:
+    return element("a", text, href=address, rel="noopener noreferrer nofollow")
+
+
+def _share(part: int, whole: int) -> str:
+    return f"{part / whole:.1%}" if whole else "-"
+
+
+def _count(number: int, thing: str) -> str:
+    return f"{number:,} {thing}" + ("" if number == 1 else "s")

@@ -1,0 +1,239 @@
+"""Numbers of all samples of a data set, from its manifest alone.
+
+Rows are read a row group (one background) at a time and only added up, so memory depends on the
+numbers of inputs and of bins, not on the number of samples.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from transforms.job import Configuration, Job
+
+Counts = NDArray[np.int64]
+Floats = NDArray[np.float64]
+
+# Cells of the heat maps across the picture, and samples for each cell of the placements' map.
+CELLS = 32
+_SAMPLES_A_CELL = 8
+SHARE_BINS = 1000
+# Depth in centimetres, up to what 16 bits of millimetres hold.
+DEPTH_BINS = 6554
+DEPTH_KINDS = ("min", "mean", "max")
+_BOX = ("x", "y", "width", "height")
+_COLUMNS = ("bg", "fg", *_BOX, "mask_area", *(f"canvas_{name}" for name in _BOX))
+# Depth that differs by less over a whole picture is none.
+FLAT_M = 0.05
+
+
+class Distribution:
+    """A histogram of fixed bins with exact count, mean, least and greatest.
+
+    Args:
+        bins: How many; values beyond the last one's end are counted in it.
+        width: Of a bin; the first begins at 0.
+    """
+
+    def __init__(self, bins: int, width: float) -> None:
+        self.counts: Counts = np.zeros(bins, np.int64)
+        self.width = width
+        self.count = 0
+        self.total = 0.0
+        self.least = np.inf
+        self.greatest = -np.inf
+
+    def add(self, values: Floats) -> None:
+        """Takes in values of 0 and more."""
+        if not values.size:
+            return
+        # Values such as 0.29 lie a rounding error below their bin.
+        at = np.minimum((values / self.width + 1e-9).astype(np.int64), self.counts.size - 1)
+        self.counts += np.bincount(at, minlength=self.counts.size)
+        self.count += values.size
+        self.total += float(values.sum())
+        self.least = min(self.least, float(values.min()))
+        self.greatest = max(self.greatest, float(values.max()))
+
+    @property
+    def mean(self) -> float:
+        return self.total / self.count if self.count else 0.0
+
+    def quantile(self, share: float) -> float:
+        """The middle of the bin that the quantile lies in."""
+        at = int(np.searchsorted(np.cumsum(self.counts), share * self.count))
+        return (min(at, self.counts.size - 1) + 0.5) * self.width
+
+
+@dataclasses.dataclass
+class Survey:
+    """What the manifest says of all samples together.
+
+    Attributes:
+        samples: Number of rows.
+        covered: How many foregrounds' boxes cover each cell of the picture: [rows, columns].
+        positions: How many stand in each part of the room that they have: the first row and
+            column touch the upper and left side, the last the lower and right one.
+        height: Height of the placed foreground as a share of the picture's.
+        coverage: Mask pixels as a share of the picture's.
+        fill: Mask pixels as a share of the visible part of the placed box.
+        depth: Metres of the nearest, mean and farthest pixel of each picture; empty without depth.
+        per_background: Samples of each background, by its number - 1.
+        per_foreground: Samples of each foreground, likewise.
+        mask_of_foreground: Mask pixels of each foreground's samples together.
+        box_of_foreground: Stored pixels of their placed boxes' visible parts together.
+        empty_masks_of_foreground: How many masks of each are empty.
+        flat_depth: Pictures whose whole depth is the same to within FLAT_M.
+        beyond_range: Pictures with depth beyond what 8-bit files can say.
+    """
+
+    samples: int
+    covered: Counts
+    positions: Counts
+    height: Distribution
+    coverage: Distribution
+    fill: Distribution
+    depth: dict[str, Distribution]
+    per_background: Counts
+    per_foreground: Counts
+    mask_of_foreground: Counts
+    box_of_foreground: Floats
+    empty_masks_of_foreground: Counts
+    flat_depth: int = 0
+    beyond_range: int = 0
+
+    def fill_of_foreground(self) -> Floats:
+        """Share of its placed box that each foreground's mask fills; 1 where it has no samples."""
+        box = self.box_of_foreground
+        return np.divide(self.mask_of_foreground, box, out=np.ones_like(box), where=box > 0)
+
+    def corner_shares(self) -> list[float]:
+        """Share of samples whose box covers upper left, upper right, lower left, lower right."""
+        corners = self.covered[[0, 0, -1, -1], [0, -1, 0, -1]]
+        return [float(count) / max(1, self.samples) for count in corners]
+
+
+def survey(job: Job, manifest_path: str) -> Survey:
+    """Adds up a manifest.
+
+    Args:
+        job: The data set's job.
+        manifest_path: A local copy of its manifest.
+    """
+    c = job.configuration
+    aspect = c.canvas[1] / c.canvas[0]
+    across = min(CELLS, max(4, int((job.samples / _SAMPLES_A_CELL / aspect) ** 0.5)))
+    has_depth = c.depth_model is not None
+    found = Survey(
+        samples=0,
+        covered=np.zeros((max(1, round(CELLS * aspect)), CELLS), np.int64),
+        positions=np.zeros((max(1, round(across * aspect)), across), np.int64),
+        height=Distribution(SHARE_BINS, 1 / SHARE_BINS),
+        coverage=Distribution(SHARE_BINS, 1 / SHARE_BINS),
+        fill=Distribution(SHARE_BINS, 1 / SHARE_BINS),
+        depth={kind: Distribution(DEPTH_BINS, 0.01) for kind in DEPTH_KINDS if has_depth},
+        per_background=np.zeros(len(job.backgrounds), np.int64),
+        per_foreground=np.zeros(len(job.foregrounds), np.int64),
+        mask_of_foreground=np.zeros(len(job.foregrounds), np.int64),
+        box_of_foreground=np.zeros(len(job.foregrounds), np.float64),
+        empty_masks_of_foreground=np.zeros(len(job.foregrounds), np.int64),
+    )
+    for columns in _groups(manifest_path, has_depth):
+        _add(found, c, columns)
+    return found
+
+
+def _groups(path: str, has_depth: bool) -> Iterator[dict[str, NDArray]]:
+    names = [*_COLUMNS, *(f"depth_{kind}_m" for kind in DEPTH_KINDS if has_depth)]
+    # Without the pool's threads: the columns are small, and Arrow keeps memory for each thread.
+    with pq.ParquetFile(path) as file:
+        for group in range(file.num_row_groups):
+            table = file.read_row_group(group, columns=names, use_threads=False)
+            yield {name: _array(table.column(name)) for name in names}
+
+
+def _array(column: pa.ChunkedArray) -> NDArray:
+    values = column.to_numpy()
+    return values.astype(np.float64 if values.dtype.kind == "f" else np.int64)
+
+
+def _add(found: Survey, c: Configuration, columns: dict[str, NDArray]) -> None:
+    found.samples += len(columns["bg"])
+    foregrounds = columns["fg"] - 1
+    found.per_background += np.bincount(columns["bg"] - 1, minlength=found.per_background.size)
+    found.per_foreground += np.bincount(foregrounds, minlength=found.per_foreground.size)
+    area = columns["mask_area"]
+    # Exact: sums of whole numbers below 2^53.
+    summed = np.bincount(foregrounds, area, found.mask_of_foreground.size)
+    found.mask_of_foreground += summed.astype(np.int64)
+    found.empty_masks_of_foreground += np.bincount(
+        foregrounds[area == 0], minlength=found.per_foreground.size
+    )
+    canvas_width, canvas_height = c.canvas
+    left, top = columns["canvas_x"], columns["canvas_y"]
+    width, height = columns["canvas_width"], columns["canvas_height"]
+    edges = (
+        np.maximum(left, 0),
+        np.maximum(top, 0),
+        np.minimum(left + width, canvas_width),
+        np.minimum(top + height, canvas_height),
+    )
+    stored_per_canvas = c.size[0] * c.size[1] / (canvas_width * canvas_height)
+    box = (edges[2] - edges[0]) * (edges[3] - edges[1]) * stored_per_canvas
+    found.box_of_foreground += np.bincount(foregrounds, box, found.box_of_foreground.size)
+    found.height.add(height / canvas_height)
+    found.coverage.add(area / (c.size[0] * c.size[1]))
+    found.fill.add(np.minimum(area / box, 1.0))
+    found.covered += _covered(edges, found.covered.shape, c.canvas)
+    found.positions += _positions(columns, found.positions.shape, c)
+    for kind, distribution in found.depth.items():
+        distribution.add(columns[f"depth_{kind}_m"])
+    if found.depth:
+        nearest, farthest = columns["depth_min_m"], columns["depth_max_m"]
+        found.flat_depth += int(np.count_nonzero(farthest - nearest < FLAT_M))
+        if c.depth_format == "jpg":
+            # Half a step beyond the range is still rounded to its end.
+            found.beyond_range += int(np.count_nonzero(farthest > c.depth_range_m * 255.5 / 255))
+
+
+def _covered(edges: tuple[NDArray, ...], shape: tuple[int, ...], canvas: tuple[int, int]) -> Counts:
+    """How many boxes touch each cell: differences at the boxes' corners, summed up."""
+    rows, columns = shape
+    first_column = edges[0] * columns // canvas[0]
+    first_row = edges[1] * rows // canvas[1]
+    end_column = (edges[2] - 1) * columns // canvas[0] + 1
+    end_row = (edges[3] - 1) * rows // canvas[1] + 1
+    steps = np.zeros((rows + 1, columns + 1), np.int64)
+    for row, column, sign in (
+        (first_row, first_column, 1),
+        (first_row, end_column, -1),
+        (end_row, first_column, -1),
+        (end_row, end_column, 1),
+    ):
+        at = row * (columns + 1) + column
+        steps += sign * np.bincount(at, minlength=steps.size).reshape(steps.shape)
+    return steps.cumsum(0).cumsum(1)[:rows, :columns]
+
+
+def _positions(columns: dict[str, NDArray], shape: tuple[int, ...], c: Configuration) -> Counts:
+    """How many stand in each part of the room: uniform over all positions, ends included.
+
+    A position is a pixel wide and cells are not a whole number of pixels, so positions fall into
+    the cells that they lie in by turns (an additive recurrence); otherwise the map had stripes.
+    """
+    at = []
+    turn = np.arange(len(columns["canvas_x"]))
+    for cells, side, start, length, step in (
+        (shape[0], c.canvas[1], "canvas_y", "canvas_height", 0.5698402909980532),
+        (shape[1], c.canvas[0], "canvas_x", "canvas_width", 0.7548776662466927),
+    ):
+        margin = (c.truncation * columns[length]).astype(np.int64)
+        places = side - columns[length] + 2 * margin + 1
+        share = (columns[start] + margin + turn * step % 1) / places
+        at.append(np.clip((share * cells).astype(np.int64), 0, cells - 1))
+    return np.bincount(at[0] * shape[1] + at[1], minlength=shape[0] * shape[1]).reshape(shape)
