@@ -13,6 +13,7 @@ demo: $(VENV)/.ready
 	$(BIN)/fgbg generate --backgrounds samples/backgrounds --foregrounds samples/foregrounds \
 	  --output $(DEMO)
 	$(BIN)/fgbg verify $(DEMO)
+	@echo "Open $(DEMO)/index.html"
 
 test: lint
 	$(BIN)/python -m pytest -q -n 2 --dist loadfile

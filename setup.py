@@ -9,12 +9,15 @@ REQUIREMENTS = [
     "certifi>=2024.8",
     "filelock>=3.16",
     "google-cloud-storage>=2.18",
+    "google-crc32c>=1.5",
     "h5py>=3.11",
     "matplotlib>=3.9",
     "numpy>=2",
     "opencv-python-headless>=4.10,<5",
     "pillow>=11",
+    "protobuf>=5",
     "pyarrow>=16",
+    "pycocotools>=2.0.8",
     "requests>=2.32",
     "tensorflow>=2.21,<2.22",
     # On Python 3.10 tfx-bsl 1.21 wants protobuf < 6.33 and Beam's gcp extra wants more.
@@ -29,6 +32,10 @@ DEVELOPMENT = [
     "pytest-timeout>=2.3",
     "pytest-xdist>=3.6",
     "ruff>=0.6",
+    "selenium>=4.30",
+    # For the same reason: its tensorflow-metadata wants the older protobuf there.
+    'tensorflow-datasets>=4.9.8; python_version >= "3.11"',
+    "webdataset>=0.2.100",
 ]
 
 setup(
@@ -40,6 +47,7 @@ setup(
     license="Apache-2.0",
     python_requires=">=3.10,<3.14",
     packages=find_packages(include=["pipeline*", "transforms*", "models*"]),
+    package_data={"transforms.report": ["page.css"]},
     install_requires=REQUIREMENTS,
     extras_require={"dev": DEVELOPMENT},
     entry_points={"console_scripts": ["fgbg = pipeline.__main__:main"]},

@@ -92,6 +92,7 @@ def time_fgbg(backgrounds: str, foregrounds: str, output: str, workers: int) -> 
     command = [sys.executable, "-m", "pipeline", "generate"]
     command += ["--backgrounds", backgrounds, "--foregrounds", foregrounds, "--output", output]
     command += ["--placements", str(PLACEMENTS), "--workers", str(workers)]
+    command += ["--depth_model", "none"]
     start = time.perf_counter()
     subprocess.run(command, check=True, capture_output=True)
     seconds = time.perf_counter() - start

@@ -15,8 +15,14 @@ _COMMANDS = {
     "collect": ("pipeline.collect", "search and download pictures to make a data set of"),
     "generate": ("pipeline.generate", "make a data set, resume one, or extend one"),
     "depth": ("pipeline.depth", "depth of given pictures, and how right a depth network is"),
+    "train": ("pipeline.train", "train a network on a data set: mask and depth of a picture"),
+    "predict": ("pipeline.predict", "mask and depth of given pictures by a trained network"),
     "cutout": ("pipeline.cutout", "cut the things out of photos: foregrounds with transparency"),
     "verify": ("pipeline.verify", "read a data set back and prove it"),
+    "report": ("pipeline.report", "make the report of a finished data set again: index.html"),
+    "show": ("pipeline.show", "draw one sample of a data set"),
+    "export": ("pipeline.export", "write a data set as COCO or WebDataset"),
+    "convert": ("pipeline.convert", "from image files to TFRecords, or back"),
 }
 _SINGLE_THREADED = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")
 

@@ -15,19 +15,16 @@ from numpy.typing import NDArray
 from models import depth_metrics
 from models.depth_card import TFLITE, DepthModel, DepthModelError
 from models.depth_metrics import Metrics
-from pipeline import depth_model, options
+from pipeline import depth_model, given_pictures, options
 from pipeline.exit_codes import OK, UserError
+from pipeline.given_pictures import resize_map as resize_depth
 from pipeline.processes import available_cores
-from transforms import catalogue, pictures
-from transforms.catalogue import InputError
-from transforms.pictures import PictureError
+from transforms import pictures
 
 # Networks of any size are fed pictures whose sides are multiples of this: most halve them often.
 STRIDE = 32
-_MILLIMETRES_MAX = 65535
 _META = "meta.csv"
 _RGB, _DEPTH = "_rgb", "_depth.png"
-_PROBLEMS_SHOWN = 50
 
 
 @dataclasses.dataclass(frozen=True)
@@ -73,7 +70,7 @@ def _parser() -> options.Parser:
         "compared and printed by picture and by data set: column dataset of its meta.csv if there "
         "is one, else the name up to the first underscore",
     )
-    options.add_depth_model(parser.add_argument_group("depth").add_argument, default=None)
+    options.add_depth_model(parser.add_argument_group("depth").add_argument, none=False)
     return parser
 
 
@@ -98,10 +95,7 @@ def main(arguments: list[str]) -> int:
         raise UserError("--depth_model none makes no depth; give a network")
     if asked.input_size:
         model = _with_input_size(model, asked.input_size)
-    try:
-        os.makedirs(asked.output, exist_ok=True)
-    except OSError as error:
-        raise UserError(f"--output {asked.output}: cannot be made: {error.strerror}") from error
+    given_pictures.make_folder(asked.output)
     plain, scaled = {}, {}
     for pair in pairs:
         predicted, true = _make(pair, model, path, asked.output)
@@ -125,18 +119,7 @@ def _with_input_size(model: DepthModel, size: tuple[int, int]) -> DepthModel:
 
 def _given(sources: list[str]) -> list[Pair]:
     """The pictures of the command line: files, and what folders and patterns hold."""
-    paths = []
-    for source in sources:
-        if os.path.isfile(source):
-            paths.append(source)
-            continue
-        if not os.path.exists(source) and not any(c in source for c in "*?["):
-            raise UserError(f"{source}: no such file or folder")
-        try:
-            paths += catalogue.find(source, "IMAGE")[0]
-        except InputError as error:
-            raise UserError(str(error)) from error
-    return [Pair(os.path.splitext(os.path.basename(path))[0], path) for path in paths]
+    return [Pair(given_pictures.name_of(path), path) for path in given_pictures.find(sources)]
 
 
 def find_pairs(folder: str) -> list[Pair]:
@@ -187,29 +170,14 @@ def _check(pairs: list[Pair]) -> None:
         if other != pair.path:
             problems.append(f"{pair.path}: {other} has the same name; rename one of them")
         try:
-            shape = _read(pair.path).shape[:2]
+            shape = given_pictures.read(pair.path).shape[:2]
             if pair.true_path and (found := _read_true(pair.true_path).shape) != shape:
                 problems.append(
                     f"{pair.true_path}: {found[1]}x{found[0]}, its picture is {shape[1]}x{shape[0]}"
                 )
         except UserError as error:
             problems.append(str(error))
-    if problems:
-        more = len(problems) - _PROBLEMS_SHOWN
-        listing = problems[:_PROBLEMS_SHOWN] + ([f"and {more} more"] if more > 0 else [])
-        raise UserError("\n  ".join([f"{len(problems)} bad inputs:", *listing]))
-
-
-def _read(path: str) -> pictures.Array:
-    """A picture, upright: uint8 BGR [height, width, 3]; transparency is put on white."""
-    try:
-        with open(path, "rb") as file:
-            rgb = pictures.read_picture(file.read())
-    except OSError as error:
-        raise UserError(f"{path}: cannot be read: {error.strerror or error}") from error
-    except PictureError as error:
-        raise UserError(f"{path}: {error}") from error
-    return pictures.fit_background(rgb, (rgb.shape[1], rgb.shape[0]))
+    given_pictures.raise_for(problems)
 
 
 def _read_true(path: str) -> NDArray[np.float32]:
@@ -231,7 +199,7 @@ def _make(
     """Writes the files of a picture; its depth at its own size, and the true depth if known."""
     from models import depth_network  # TensorFlow comes with the first load
 
-    picture = _read(pair.path)
+    picture = given_pictures.read(pair.path)
     size = picture.shape[1], picture.shape[0]
     try:
         fed = depth_network.fed_size(size, STRIDE)
@@ -244,10 +212,9 @@ def _make(
     at_size = resize_depth(depth, size)
     true = _read_true(pair.true_path) if pair.true_path else None
     stem = os.path.join(output, pair.name)
-    millimetres = np.rint(np.clip(at_size * np.float32(1000), 0, _MILLIMETRES_MAX))
     try:
         np.save(f"{stem}.depth.npy", depth)
-        cv2.imencode(".png", millimetres.astype(np.uint16))[1].tofile(f"{stem}.depth.png")
+        given_pictures.depth_png(at_size).tofile(f"{stem}.depth.png")
         cv2.imencode(".jpg", preview(picture, at_size, true))[1].tofile(f"{stem}.preview.jpg")
     except OSError as error:
         raise UserError(f"--output {output}: cannot be written: {error}") from error
@@ -257,16 +224,6 @@ def _make(
         file=sys.stderr,
     )
     return at_size, true
-
-
-def resize_depth(depth: NDArray[np.float32], size: tuple[int, int]) -> NDArray[np.float32]:
-    """Depth [h, w] at a width and height: area mean to shrink, linear to enlarge."""
-    height, width = depth.shape
-    if (width, height) == size:
-        return depth
-    shrinks = size[0] <= width and size[1] <= height
-    how = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
-    return np.asarray(cv2.resize(depth, size, interpolation=how), np.float32)
 
 
 def preview(
@@ -284,22 +241,12 @@ def preview(
     """
     values = depth.ravel() if true is None else np.concatenate((depth.ravel(), true[true > 0]))
     near, far = (float(v) for v in np.percentile(values, (1, 99)))
-    span = max(far - near, 1e-6)
-
-    def coloured(metres: NDArray[np.float32]) -> pictures.Array:
-        level = np.rint(np.clip((far - metres) / span, 0, 1) * 255).astype(np.uint8)
-        colours: pictures.Array = cv2.applyColorMap(level, cv2.COLORMAP_VIRIDIS)
-        colours[metres <= 0] = 0
-        return colours
-
-    panels = [bgr, coloured(depth)] + ([coloured(true)] if true is not None else [])
-    sheet = np.concatenate(panels, axis=1)
-    band = np.full((28, sheet.shape[1], 3), 255, np.uint8)
+    panels = [bgr, given_pictures.coloured(depth, near, far)]
+    if true is not None:
+        panels.append(given_pictures.coloured(true, near, far))
     words = f"near (bright) {near:.2f} m - far (dark) {far:.2f} m"
     words += "; predicted, measured" if true is not None else ""
-    scale = min(0.6, sheet.shape[1] / 900)
-    cv2.putText(band, words, (6, 20), cv2.FONT_HERSHEY_SIMPLEX, scale, (0, 0, 0), 1, cv2.LINE_AA)
-    return np.concatenate((sheet, band))
+    return given_pictures.captioned(np.concatenate(panels, axis=1), words)
 
 
 def table(title: str, measured: dict[Pair, Metrics]) -> str:

@@ -16,13 +16,16 @@ from transforms import catalogue, storage
 from transforms import job as jobs
 from transforms.catalogue import BACKGROUND, FOREGROUND, Checked, InputError
 from transforms.job import Configuration, Job
+from transforms.shard_plan import units_by_split
 
 # What a data set of ours consists of, besides the folders bgN: all that --overwrite deletes.
 _OURS = (
     jobs.BACKGROUNDS,
     jobs.FOREGROUNDS,
     "PlotImages",
-    "tfrecord",
+    jobs.RECORDS,
+    "coco",
+    "webdataset",
     "_work",
     "manifest.parquet",
     "generation.json",
@@ -72,7 +75,7 @@ def main(arguments: list[str]) -> int:
         processes.warm_up()  # imports Beam meanwhile, which takes as long as the checks
     asked.output = asked.output.rstrip("/") or "/"
     configuration = _configuration(asked)
-    stored = _stored_job(asked)
+    stored = stored_job(asked)
     request = _request(asked, configuration, stored, beam_options)
     if asked.plan:
         from pipeline import plan
@@ -81,7 +84,7 @@ def main(arguments: list[str]) -> int:
         return OK
     with hold(asked.output):
         if asked.overwrite:
-            _delete(asked.output)
+            delete(asked.output)
         _store(request)
         runner = _other_runner(beam_options)
         if runner:
@@ -111,8 +114,7 @@ def _other_runner(beam_options: list[str]) -> str | None:
 
 
 def _configuration(asked: argparse.Namespace) -> Configuration:
-    if asked.format == "tfrecord":
-        raise UserError("--format tfrecord: this version writes images only")
+    mask_format, depth_format = formats(asked)
     canvas = asked.canvas or (2 * asked.size[0], 2 * asked.size[1])
     if asked.size[0] * canvas[1] != asked.size[1] * canvas[0]:
         raise UserError(
@@ -131,15 +133,33 @@ def _configuration(asked: argparse.Namespace) -> Configuration:
         truncation=asked.truncation,
         seed=asked.seed,
         image_quality=asked.image_quality,
-        mask_format=asked.mask_format,
-        depth_format=asked.depth_format,
+        mask_format=mask_format,
+        depth_format=depth_format,
         depth_range_m=depth_range,
         depth_model=model.to_dict() if model else None,
         splits=asked.splits,
+        shards=asked.shards,
     )
 
 
-def _stored_job(asked: argparse.Namespace) -> Job | None:
+def formats(asked: argparse.Namespace) -> tuple[str, str]:
+    """Coding of masks and depth: a choice in an image tree, without loss in records."""
+    chosen = {"mask": asked.mask_format, "depth": asked.depth_format}
+    if asked.format == jobs.IMAGES:
+        if asked.shards is not None:
+            raise UserError("--shards: only --format tfrecord has shards")
+        return chosen["mask"] or "jpg", chosen["depth"] or "jpg"
+    lossless = {"mask": "png", "depth": "png16"}
+    for kind, value in chosen.items():
+        if value not in (None, lossless[kind]):
+            raise UserError(
+                f"--{kind}_format {value}: records hold {kind} as {lossless[kind]}, without loss; "
+                "leave the option out"
+            )
+    return lossless["mask"], lossless["depth"]
+
+
+def stored_job(asked: argparse.Namespace) -> Job | None:
     """The job of the data set that is there, or None if there is none or it is to be deleted."""
     output = asked.output
     if not storage.is_gcs(output) and os.path.exists(output) and not os.path.isdir(output):
@@ -200,6 +220,7 @@ def _request(
             f"{asked.output} holds a data set of another configuration:\n{error}\nGive the same "
             "options to resume it, another --output, or --overwrite to start anew"
         ) from error
+    check_shards(asked.output, stored, job)
     _warn(job)
     paths = {(kind, c.file): c.path for kind, entries in good.items() for c in entries}
     return Request(
@@ -211,6 +232,28 @@ def _request(
         asked.workers or processes.available_cores(),
         beam_options,
     )
+
+
+def check_shards(output: str, stored: Job | None, job: Job) -> None:
+    """Raises for shards that cannot be, and for extensions of what is already joined."""
+    if not job.configuration.in_records:
+        return
+    if stored is not None and stored.samples != job.samples:
+        raise UserError(
+            f"{output} holds shards of {stored.samples:,} samples, and {job.samples:,} are asked "
+            "for. Shards have their number in their names and mix all backgrounds, so they are "
+            "not extended: make a new data set with another --output (its samples will be the "
+            "same where they are the same), or start anew with --overwrite. An image tree "
+            "(--format images) can be extended, and fgbg convert makes shards of it"
+        )
+    units = units_by_split(job)
+    asked = job.configuration.shards
+    if asked is not None and not len(units) <= asked <= sum(units.values()):
+        raise UserError(
+            f"--shards {asked}: with {len(units)} splits and {sum(units.values()):,} work units "
+            f"there can be {len(units)} to {sum(units.values()):,}, for a shard belongs to one "
+            "split and a unit is not divided"
+        )
 
 
 def _known(stored: Job | None, kind: str) -> dict[str, jobs.InputPicture]:
@@ -254,14 +297,14 @@ def _warn(job: Job) -> None:
             )
 
 
-def _delete(output: str) -> None:
+def delete(output: str) -> None:
     """Deletes a data set of ours and nothing else.
 
     Commit records go first, so that no unit counts as done whose files are gone already; the job
     goes last, so that what is left after a crash is still known to be ours.
     """
     store = storage.storage_for(output)
-    for name in (jobs.COMMITS, jobs.FAILED):
+    for name in (jobs.COMMITS, jobs.FAILED, jobs.SHARDS, jobs.BLOCKS, jobs.JOINING):
         store.delete(storage.join(output, name))
     for name in store.children(output):
         if (name in _OURS and name != "_work") or (name.startswith("bg") and name[2:].isdecimal()):

@@ -6,9 +6,10 @@ from collections.abc import Iterator
 
 import apache_beam as beam
 
-from pipeline.graph_arguments import GraphArguments
+from pipeline.graph_arguments import GraphArguments, SliceOfShards
 from transforms.compose import FAILED, Compose, DropCommitted
 from transforms.estimate_depth import DepthModelHandler, EstimateDepth
+from transforms.join_shards import JoinShard, JoinShards
 from transforms.summarise import summarise
 from transforms.work_unit import WorkUnit, units_of_background
 from transforms.write import RecordFailure, Write
@@ -78,10 +79,26 @@ def generate(root: beam.Pipeline, arguments: GraphArguments) -> beam.PCollection
 
 def generate_and_summarise(root: beam.Pipeline, arguments: GraphArguments) -> beam.PCollection:
     """The whole job as one graph, for runners that take it whole. Gives one Summary."""
-    return (
+    done = (
         generate(root, arguments)
         | "Samples" >> beam.Map(lambda committed: committed.samples)  # int
         | "AllDone" >> beam.CombineGlobally(sum)  # int, once, when every unit has ended
-        | "Summarise"
-        >> beam.Map(lambda made, output: summarise(output), arguments.output)  # Summary
+    )
+    if arguments.in_records:
+        done = (
+            done
+            | "JoinShards" >> JoinShards(arguments.output)  # int, bytes of each shard
+            | "AllJoined" >> beam.CombineGlobally(sum)  # int, once, when every shard is whole
+        )
+    return done | "Summarise" >> beam.Map(
+        lambda made, output: summarise(output), arguments.output
+    )  # Summary
+
+
+def join_shards(root: beam.Pipeline, arguments: SliceOfShards) -> beam.PCollection:
+    """Joins some shards. Gives their sizes in bytes."""
+    return (
+        root
+        | "Names" >> beam.Create(arguments.names, reshuffle=False)  # str
+        | "JoinShard" >> beam.ParDo(JoinShard(arguments.output))  # int
     )

@@ -24,6 +24,7 @@ class GraphArguments:
         depth_model: What it is.
         depth_threads: CPU threads that a depth network may use.
         unit_size: Number of samples of a unit of the first round.
+        in_records: Whether the samples are records, whose blocks are joined to shards.
         backgrounds_kept: How many decoded backgrounds a process keeps.
         slice_index: Which slice of the units to make, from 0.
         slices: Number of slices.
@@ -41,6 +42,7 @@ class GraphArguments:
     depth_model: DepthModel | None = None
     depth_threads: int = 1
     unit_size: int | None = None
+    in_records: bool = False
     backgrounds_kept: int = 256  # 190 MB at 448x448; for runners that mix the units
     slice_index: int = 0
     slices: int = 1
@@ -62,7 +64,21 @@ class GraphArguments:
             DepthModel.from_dict(c.depth_model) if c.depth_model else None,
             threads,
             c.placements[0],
+            c.in_records,
         )
+
+
+@dataclasses.dataclass(frozen=True)
+class SliceOfShards:
+    """Some of the shards to join.
+
+    Attributes:
+        output: The data set; its plan is stored.
+        names: The shards.
+    """
+
+    output: str
+    names: list[str]
 
 
 @dataclasses.dataclass(frozen=True)

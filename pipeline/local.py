@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
 import sys
@@ -11,11 +12,11 @@ from collections.abc import MutableSequence
 from typing import TYPE_CHECKING, Any
 
 from pipeline.exit_codes import OK, SOME_FAILED
-from pipeline.graph_arguments import GraphArguments, SliceOfGenerate
+from pipeline.graph_arguments import GraphArguments, SliceOfGenerate, SliceOfShards
 from pipeline.processes import ProcessGroup, WorkerError, available_cores, peak_memory
 from pipeline.progress import Progress, byte_size, duration
-from transforms import commit, meter, storage
-from transforms.job import ERRORS, GENERATION, Job
+from transforms import commit, meter, shards, storage
+from transforms.job import ERRORS, GENERATION, REPORT, Job
 from transforms.work_unit import WorkUnit, sample_numbers
 
 if TYPE_CHECKING:
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
 # Deaths of worker processes at one unit after which it is recorded as failed.
 _DEATHS_OF_A_UNIT = 2
 _BACKGROUNDS_KEPT = 4
-_REPORT = "PlotImages/rows.png"
 
 
 def run(
@@ -49,21 +49,22 @@ def run(
         The exit code.
     """
     commit.clear_failures(output)
+    if job.configuration.in_records and (lost := shards.forget_lost(output)):
+        print(f"{lost:,} units have lost their records; they are made again.", file=sys.stderr)
     done = commit.committed(output)
-    samples_done = _samples(job, done)
+    samples_done = samples_of(job, done)
     missing = job.units - len(done)
-    if not missing and _samples_summarised(output) == job.samples:
+    if not missing and samples_summarised(output) == job.samples:
         print(f"All {job.samples:,} samples are there already; nothing to do.", file=sys.stderr)
-        print(f"Look at {storage.join(output, _REPORT)}")
+        print(f"Open {storage.join(output, REPORT)}")
         return OK
     if samples_done:
         print(f"Resuming: {samples_done:,} of {job.samples:,} samples are there.", file=sys.stderr)
     threads = max(1, available_cores() // workers)
     group = ProcessGroup(meter.ARRAY_LENGTH, threads)
-    totals, peak = [0] * meter.ARRAY_LENGTH, 0
-    if missing:
-        progress = Progress("samples", job.samples, samples_done)
-        try:
+    totals, peak, joining = [0] * meter.ARRAY_LENGTH, 0, {}
+    try:
+        if missing:
             # One thread for depth, whatever the number of workers: TensorFlow's sums differ in
             # the last bits between numbers of threads. FnApiRunner keeps the units in the order
             # of their backgrounds, so that a few decoded ones are enough.
@@ -71,23 +72,25 @@ def run(
                 GraphArguments.of(output, job, depth_path, threads=1),
                 backgrounds_kept=_BACKGROUNDS_KEPT,
             )
-            totals, peak = _make(group, progress, whole, min(workers, missing), beam_options)
-        except WorkerError as error:
-            print(
-                f"fgbg generate: {error}. Nothing that was made is lost: the same command "
-                "resumes; fewer --workers need less memory.",
-                file=sys.stderr,
-            )
-            return SOME_FAILED
-        finally:
-            progress.close()
-    timings = _timings(totals, workers, started, peak)
+            progress = Progress("samples", job.samples, samples_done)
+            with contextlib.closing(progress):
+                totals, peak = _make(group, progress, whole, min(workers, missing), beam_options)
+        if job.configuration.in_records:
+            joining = join(group, output, workers)
+    except WorkerError as error:
+        print(
+            f"fgbg generate: {error}. Nothing that was made is lost: the same command "
+            "resumes; fewer --workers need less memory.",
+            file=sys.stderr,
+        )
+        return SOME_FAILED
+    timings = _timings(totals, workers, started, peak) | joining
     (summary,), _ = group.run("pipeline.worker:summarise_output", [(output, timings)])
     _report(output, job, summary, time.monotonic() - started)
     return OK if summary.samples == job.samples else SOME_FAILED
 
 
-def _samples_summarised(output: str) -> int | None:
+def samples_summarised(output: str) -> int | None:
     """How many samples the last summary counted: fewer than there are if a run ended before it."""
     path = storage.join(output, GENERATION)
     try:
@@ -96,7 +99,7 @@ def _samples_summarised(output: str) -> int | None:
         return None
 
 
-def _samples(job: Job, units: set[WorkUnit]) -> int:
+def samples_of(job: Job, units: set[WorkUnit]) -> int:
     c = job.configuration
     return sum(len(sample_numbers(c.placements, c.mirror, unit)) for unit in units)
 
@@ -146,6 +149,24 @@ def _make(
     return totals, max(peaks)
 
 
+def join(group: ProcessGroup, output: str, workers: int) -> dict[str, Any]:
+    """Joins the blocks to shards. Gives what generation.json says of it."""
+    started = time.monotonic()
+    (names,), _ = group.run("pipeline.worker:plan_shards", [output])
+    joined = meter.COUNTERS.index("shards_joined")
+    count = min(workers, len(names))
+    slices = [SliceOfShards(output, names[i::count]) for i in range(count)]
+    with contextlib.closing(Progress("shards", len(names))) as progress:
+        peaks, _ = group.run(
+            "pipeline.worker:join_slice", slices, lambda totals: progress.update(totals[joined])
+        )
+    return {
+        "shards_joined": len(names),
+        "join_s": round(time.monotonic() - started, 3),
+        "peak_memory_of_a_joiner_bytes": max(peaks, default=0),
+    }
+
+
 def _timings(totals: list[int], workers: int, started: float, peak: int) -> dict[str, Any]:
     """What generation.json says of a run."""
     counted = dict(zip(meter.COUNTERS, totals, strict=False))
@@ -179,4 +200,4 @@ def _report(output: str, job: Job, summary: Summary, wall: float) -> None:
             f"{summary.failed:,} units failed: {storage.join(output, ERRORS)} says why; the same "
             "command tries them again"
         )
-    print(f"Look at {storage.join(output, _REPORT)}")
+    print(f"Open {storage.join(output, REPORT)}")

@@ -143,7 +143,15 @@ def generate_parser() -> Parser:
         "--format",
         choices=("images", "tfrecord"),
         default="images",
-        help="form of the samples; tfrecord is not there yet",
+        help="form of the samples: files of their own, or records in shards (docs/tfrecord.md)",
+    )
+    add(
+        "--shards",
+        type=number(1, 99_999, int),
+        default=None,
+        metavar="N",
+        help="shards of --format tfrecord, all splits together; None: as many as make them about "
+        "128 MB",
     )
     add(
         "--overwrite",
@@ -215,7 +223,12 @@ def generate_parser() -> Parser:
         metavar="Q",
         help="JPEG quality; masks get at least 90, from where thresholding is exact",
     )
-    add("--mask_format", choices=("jpg", "png"), default="jpg", help="file format of masks")
+    add(
+        "--mask_format",
+        choices=("jpg", "png"),
+        default=None,
+        help="file format of masks; None: jpg, and png in records",
+    )
     add(
         "--splits",
         type=splits,
@@ -224,12 +237,13 @@ def generate_parser() -> Parser:
         help="shares of the backgrounds in each split",
     )
     add = parser.add_argument_group("depth").add_argument
-    add_depth_model(add, default="none")
+    add_depth_model(add, none=True)
     add(
         "--depth_format",
         choices=("jpg", "png16"),
-        default="jpg",
-        help="8 bits over --depth_range, or 16-bit PNG in millimetres",
+        default=None,
+        help="8 bits over --depth_range, or 16-bit PNG in millimetres; None: jpg, and png16 in "
+        "records",
     )
     add(
         "--depth_range",
@@ -258,20 +272,20 @@ def generate_parser() -> Parser:
     return parser
 
 
-def add_depth_model(add: Callable[..., Any], default: str | None) -> None:
+def add_depth_model(add: Callable[..., Any], none: bool) -> None:
     """Adds the options that say which depth network is used, and how it is run.
 
     Args:
         add: add_argument of the parser, or of a group of it.
-        default: Of --depth_model; None where one must be given.
+        none: Whether a data set without depth can be asked for.
     """
     add(
         "--depth_model",
-        default=default,
-        required=default is None,
-        metavar="none|nyu|kitti|PATH" if default else "nyu|kitti|PATH",
-        help="the DenseDepth network that its authors published for NYU or KITTI (downloaded "
-        "once), or a DenseDepth .h5 file, a .tflite file, a .keras file or a SavedModel folder",
+        default="none" if none else None,
+        required=not none,
+        metavar="none|nyu|kitti|PATH" if none else "nyu|kitti|PATH",
+        help="nyu, kitti: DenseDepth as its authors published it (downloaded once); or a DenseDepth "
+        ".h5 file, a .tflite or .keras file, a SavedModel folder, or a folder of fgbg train",
     )
     add(
         "--depth_model_url",

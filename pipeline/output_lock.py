@@ -14,7 +14,7 @@ LOCK = "_work/lock"
 
 
 @contextlib.contextmanager
-def hold(output: str) -> Iterator[None]:
+def hold(output: str, option: str = "--output") -> Iterator[None]:
     """Keeps a second run away from the same local folder, until this process has ended."""
     if storage.is_gcs(output):
         yield
@@ -24,10 +24,10 @@ def hold(output: str) -> Iterator[None]:
         os.makedirs(os.path.dirname(path), exist_ok=True)
         file = open(path, "w")  # noqa: SIM115 - held open, and with it the lock
     except OSError as error:
-        raise UserError(f"--output {output}: cannot be written: {error.strerror}") from error
+        raise UserError(f"{option} {output}: cannot be written: {error.strerror}") from error
     with file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
-            raise UserError(f"--output {output}: another fgbg is writing to it") from error
+            raise UserError(f"{option} {output}: another fgbg is writing to it") from error
         yield

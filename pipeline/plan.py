@@ -15,6 +15,7 @@ from transforms import catalogue, commit
 from transforms import job as jobs
 from transforms.compose import canvases_of, compose
 from transforms.job import Job
+from transforms.shard_plan import shard_counts, units_by_split
 from transforms.work_unit import WorkUnit, sample_numbers
 from transforms.write import write_unit
 
@@ -47,7 +48,11 @@ def show(
     if stored is not None:
         print(f"The data set that is there was to have {stored.samples:,}; it is extended")
     files = job.samples * (3 if c.depth_model else 2)
-    print(f"{files:,} pictures of {c.size[0]}x{c.size[1]}, composed at {c.canvas[0]}x{c.canvas[1]}")
+    form = " in records" if c.in_records else ""
+    print(
+        f"{files:,} pictures of {c.size[0]}x{c.size[1]}{form}, composed at "
+        f"{c.canvas[0]}x{c.canvas[1]}"
+    )
     for name, _ in c.splits:
         count = sum(b.split == name for b in job.backgrounds)
         print(f"  split {name}: {count:,} backgrounds, {count * _per_background(job):,} samples")
@@ -57,6 +62,21 @@ def show(
         f"About {byte_size(size / samples * job.samples)}, {duration(wall)} with {workers} "
         f"workers (measured on {samples} samples: {samples / seconds:,.0f} a second and worker)"
     )
+    if c.in_records:
+        _show_shards(job, size / samples)
+
+
+def _show_shards(job: Job, record_bytes: float) -> None:
+    """Says how many shards there would be, and how large."""
+    units = units_by_split(job)
+    samples = {name: count * job.samples // job.units for name, count in units.items()}
+    sizes = {name: count * record_bytes for name, count in samples.items()}
+    counts = shard_counts(job.configuration.shards, units, sizes)
+    listing = ", ".join(
+        f"{name} {count:,} of about {byte_size(sizes[name] / count)}"
+        for name, count in counts.items()
+    )
+    print(f"Shards, {sum(counts.values()):,} in all: {listing}")
 
 
 def _per_background(job: Job) -> int:
@@ -89,9 +109,9 @@ def _measure(
         def make(unit: WorkUnit) -> int:
             composed = compose(output, version, unit)
             metres = network.predict(canvases_of(composed)) if network else None
-            record = write_unit(output, c, composed, metres)
+            record = write_unit(output, small, composed, metres)
             commit.write(output, record)
-            return sum(record.sizes.values())
+            return sum(record.columns.get("record_bytes", record.sizes.values()))
 
         for unit in units:
             make(unit)  # the first time is not like the others: decoding, tracing

@@ -8,26 +8,11 @@ from typing import TextIO
 
 from tqdm import tqdm
 
+from transforms.quantities import byte_size, duration
+
+__all__ = ["Progress", "byte_size", "duration"]
+
 PLAIN_INTERVAL_S = 10.0
-
-
-def duration(seconds: float) -> str:
-    """Seconds in words: 45 s, 3 min 05 s, 2 h 04 min."""
-    whole = round(seconds)
-    if whole < 60:
-        return f"{whole} s"
-    if whole < 3600:
-        return f"{whole // 60} min {whole % 60:02d} s"
-    return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
-
-
-def byte_size(count: float) -> str:
-    """Bytes in words: 1.4 GB (decimal units)."""
-    for unit in ("B", "kB", "MB", "GB"):
-        if count < 1000:
-            return f"{count:.0f} B" if unit == "B" else f"{count:.1f} {unit}"
-        count /= 1000
-    return f"{count:.2f} TB"
 
 
 class Progress:
@@ -57,16 +42,18 @@ class Progress:
                 dynamic_ncols=True,
             )
 
-    def update(self, new: int, failed: int = 0) -> None:
+    def update(self, new: int, failed: int = 0, note: str | None = None) -> None:
         """Shows the state.
 
         Args:
             new: How many were done since the start.
             failed: Failures so far.
+            note: What to say instead of the number of failures.
         """
+        words = note if note is not None else f"{failed} failed"
         done = self._before + new
         if self._bar is not None:
-            self._bar.set_postfix_str(f"{failed} failed", refresh=False)
+            self._bar.set_postfix_str(words, refresh=False)
             self._bar.update(done - self._bar.n)
             return
         now = time.monotonic()
@@ -78,7 +65,7 @@ class Progress:
         share = done / self._total if self._total else 1.0
         self.say(
             f"{done:,} of {self._total:,} {self._what} ({share:.1%}), {rate:,.0f} a second, "
-            f"{left} left, {failed} failed"
+            f"{left} left, {words}"
         )
 
     def say(self, line: str) -> None:

@@ -10,7 +10,7 @@ from apache_beam.options.pipeline_options import PipelineOptions
 from pipeline.exit_codes import OK, SOME_FAILED
 from pipeline.graph import generate_and_summarise
 from pipeline.graph_arguments import GraphArguments
-from transforms import commit
+from transforms import commit, shards
 from transforms.job import Job
 
 
@@ -27,6 +27,8 @@ def run(output: str, job: Job, depth_path: str | None, beam_options: list[str]) 
         The exit code.
     """
     commit.clear_failures(output)
+    if job.configuration.in_records:
+        shards.forget_lost(output)
     root = beam.Pipeline(options=PipelineOptions(beam_options))
     generate_and_summarise(root, GraphArguments.of(output, job, depth_path, threads=1))
     root.run().wait_until_finish()

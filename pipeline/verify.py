@@ -17,6 +17,7 @@ from transforms import commit, manifest, meter, storage
 from transforms import job as jobs
 from transforms.job import ERRORS, GENERATION, Job
 from transforms.verify import VerifyArguments, stray_files
+from transforms.verify_records import check_shards
 
 _SHOWN = 1000
 
@@ -122,7 +123,10 @@ def _check_whole(
 ) -> list[tuple[str, str]]:
     """What no single row shows: counts, keys, splits, sums, commit records."""
     columns = manifest.columns(local, ["key", "split", "bg", "mask_area"])
+    in_records = job.configuration.in_records
+    splits = dict(Counter(columns["split"]))
     return [
+        *(check_shards(output, job, splits) if in_records else ()),
         *_check_counts(output, job, columns, generation, size),
         *_check_keys(columns),
         *_check_splits(job, columns),
@@ -179,7 +183,8 @@ def _files_without_rows(
     output: str, job: Job, columns: dict[str, list[Any]]
 ) -> Iterator[tuple[str, str]]:
     """Samples of backgrounds that have no row at all; the others are checked with their rows."""
-    seen = {f"bg{number}" for number in columns["bg"]}
+    in_records = job.configuration.in_records
+    seen = set() if in_records else {f"bg{number}" for number in columns["bg"]}
     for name in storage.storage_for(output).children(output):
         if name.startswith("bg") and name[2:].isdecimal() and name not in seen:
             yield from stray_files(output, int(name[2:]), set())

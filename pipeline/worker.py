@@ -14,10 +14,10 @@ from apache_beam.runners.portability.fn_api_runner import FnApiRunner
 from models import depth_network
 from models.depth_card import DepthModelError
 from pipeline.exit_codes import UserError
-from pipeline.graph import generate
-from pipeline.graph_arguments import SliceOfGenerate
+from pipeline.graph import generate, join_shards
+from pipeline.graph_arguments import SliceOfGenerate, SliceOfShards
 from pipeline.processes import peak_memory
-from transforms import meter
+from transforms import meter, shards
 from transforms.summarise import Summary, summarise
 from transforms.verify import VerifyArguments, verify
 
@@ -52,6 +52,18 @@ def make_slice(task: SliceOfGenerate) -> int:
             raise UserError(str(error)) from error
     with beam.Pipeline(FnApiRunner(), PipelineOptions(task.beam_options)) as root:
         generate(root, graph)
+    return peak_memory()
+
+
+def plan_shards(output: str) -> list[str]:
+    """Stores the plan of the shards. Returns the names of those that are still to be joined."""
+    return shards.prepare(output)
+
+
+def join_slice(task: SliceOfShards) -> int:
+    """Joins the shards of one slice. Returns the process' peak memory in bytes."""
+    with beam.Pipeline(FnApiRunner(), PipelineOptions([])) as root:
+        join_shards(root, task)
     return peak_memory()
 
 

@@ -10,11 +10,11 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from transforms import compositing
+from transforms.coding import MASK_QUALITY, depth_to_8_bit, encode, stored_depth
 from transforms.compositing import Background, compose_unit, scale_foreground
 from transforms.job import Configuration
 from transforms.pictures import resize_cutout
 from transforms.placement import Box
-from transforms.write import MASK_QUALITY, depth_to_8_bit, encode, stored_depth
 
 PICTURES = hnp.arrays(np.uint8, (5, 4, 3))
 CUTOUTS = hnp.arrays(np.uint8, (5, 4, 4))

@@ -16,8 +16,8 @@ from conftest import ROOT, arguments, fgbg, make_in_process, tree
 
 from pipeline.__main__ import main
 
-# Enough units for a run to be caught in the middle: 3 * 2 * 2 units of 120 samples.
-MANY = ("--placements", "120")
+# Enough units for a run to be caught in the middle: 3 * 2 * 2 units of 400 samples.
+MANY = ("--placements", "400")
 
 
 def start(*command: str) -> subprocess.Popen:

@@ -211,7 +211,7 @@ def test_more_inputs_extend_to_what_they_would_have_been_at_once(
     whole = tree(output)
     changed = {name for name in first if whole[name] != first[name]}
     assert changed == {
-        "_work/job.json", "manifest.parquet", "generation.json", "README.md",
+        "_work/job.json", "manifest.parquet", "generation.json", "README.md", "index.html",
         "PlotImages/overlay.png", "PlotImages/mask.png", "PlotImages/rows.png",
     }  # fmt: skip
     assert whole == tree(small_data_set)

@@ -1,0 +1,41 @@
+"""`fgbg report OUT`: makes the report of a finished data set again."""
+
+from __future__ import annotations
+
+from pipeline import options
+from pipeline.exit_codes import OK, UserError
+from pipeline.finished import open_finished
+from pipeline.output_lock import hold
+from transforms import storage
+from transforms.job import REPORT
+from transforms.report import page
+from transforms.sample import SampleError
+
+
+def main(arguments: list[str]) -> int:
+    """Runs `fgbg report`.
+
+    Args:
+        arguments: The command line after the command's name.
+
+    Returns:
+        The exit code.
+    """
+    parser = options.Parser(
+        prog="fgbg report",
+        description=f"Makes {REPORT} of a finished data set again: one page with samples, "
+        "distributions, warnings, and how to load it.",
+    )
+    parser.add_argument("output", metavar="OUT", help="the data set's folder, local or gs://")
+    asked = options.parse_all(parser, arguments)
+    output = asked.output.rstrip("/") or "/"
+    # Looked at before it is locked: the lock is a file, and not every folder is a data set.
+    with open_finished(output):
+        pass
+    with hold(output, "OUT"), open_finished(output) as found:
+        try:
+            page.write(output, found.job, found.generation, found.manifest)
+        except (SampleError, OSError) as error:
+            raise UserError(f"{output}: the report cannot be made: {error}") from error
+    print(f"Open {storage.join(output, REPORT)}")
+    return OK

@@ -1,0 +1,138 @@
+"""The folder of a training: what it holds, what began it, and whether it may go on."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import shutil
+from typing import Any
+
+from models import trained_card
+from models.training.samples import Settings
+from pipeline.exit_codes import UserError
+from transforms import storage
+
+WORK = "_work"
+CHECKPOINT = f"{WORK}/checkpoint.npz"
+_RUN = f"{WORK}/run.json"
+LOGS = "logs"
+HISTORY_JSON, HISTORY_CSV = "history.json", "history.csv"
+METRICS, CURVE, PREDICTIONS = "metrics.json", "curve.png", "predictions.png"
+# All that --overwrite deletes; the card first, for a folder with it counts as whole.
+_OURS = (
+    trained_card.CARD,
+    trained_card.KERAS_FILE,
+    trained_card.SAVED_MODEL,
+    f"{trained_card.SAVED_MODEL}.part",
+    LOGS,
+    HISTORY_JSON,
+    HISTORY_CSV,
+    METRICS,
+    CURVE,
+    PREDICTIONS,
+    WORK,
+)
+AUTO = "auto"
+
+
+@dataclasses.dataclass(frozen=True)
+class Run:
+    """What began a training.
+
+    Attributes:
+        settings: Its settings; the precision is no longer "auto".
+        data_sha256: Of its data set.
+        threads: CPU threads that it began with.
+    """
+
+    settings: Settings
+    data_sha256: str
+    threads: int
+
+    def write(self, folder: str) -> None:
+        """Stores it, before any training."""
+        put_json(folder, _RUN, dataclasses.asdict(self))
+
+
+def stored_run(folder: str) -> Run | None:
+    """What began the training in a folder, or None where there is none.
+
+    Raises:
+        UserError: The folder holds something else.
+    """
+    path = os.path.join(folder, _RUN)
+    if not os.path.exists(folder):
+        return None
+    if not os.path.isdir(folder):
+        raise UserError(f"--model_dir {folder}: a file, not a folder")
+    if not os.path.exists(path):
+        if set(os.listdir(folder)) - {WORK}:
+            raise UserError(
+                f"--model_dir {folder}: the folder is not empty and holds no training of fgbg; "
+                "give an empty or a new one (--overwrite deletes trainings of fgbg, nothing else)"
+            )
+        return None
+    try:
+        with open(path, encoding="utf-8") as file:
+            content = json.load(file)
+        fields = content["settings"]
+        for name in ("size", "widths", "blocks"):
+            fields[name] = tuple(fields[name])
+        return Run(Settings(**fields), content["data_sha256"], content["threads"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise UserError(
+            f"{path}: not the settings of a training of this version: {error!r}; --overwrite "
+            "starts anew"
+        ) from error
+
+
+def check_same(folder: str, stored: Run, asked: Settings, data_sha256: str) -> None:
+    """Raises UserError naming every difference between a stored training and the one asked for."""
+    differences = []
+    for field in dataclasses.fields(Settings):
+        was, wanted = getattr(stored.settings, field.name), getattr(asked, field.name)
+        if was != wanted and not (field.name == "precision" and wanted == AUTO):
+            differences.append(f"  --{field.name}: {_shown(was)} there, {_shown(wanted)} asked for")
+    if stored.data_sha256 != data_sha256:
+        differences.append(
+            f"  the data set: {stored.data_sha256[:16]} there, {data_sha256[:16]} asked for "
+            "(another one, or it was extended)"
+        )
+    if differences:
+        listing = "\n".join(differences)
+        raise UserError(
+            f"--model_dir {folder} holds another training:\n{listing}\nGive the same options to go "
+            "on, another --model_dir, or --overwrite to start anew"
+        )
+
+
+def _shown(value: Any) -> str:
+    return ",".join(map(str, value)) if isinstance(value, tuple) else str(value)
+
+
+def delete(folder: str) -> None:
+    """Deletes a training of ours and nothing else."""
+    for name in _OURS:
+        path = os.path.join(folder, name)
+        if name == WORK:
+            for inside in os.listdir(path) if os.path.isdir(path) else []:
+                if inside != "lock":  # this process holds it
+                    os.remove(os.path.join(path, inside))
+        elif os.path.isdir(path):
+            shutil.rmtree(path)
+        elif os.path.exists(path):
+            os.remove(path)
+
+
+def put_json(folder: str, name: str, content: Any) -> None:
+    """Writes a JSON file, whole or not at all."""
+    data = (json.dumps(content, indent=1) + "\n").encode()
+    path = os.path.join(folder, name)
+    storage.storage_for(path).write_atomically(path, data)
+
+
+def put_text(folder: str, name: str, text: str) -> None:
+    """Writes a text file, whole or not at all."""
+    path = os.path.join(folder, name)
+    storage.storage_for(path).write_atomically(path, text.encode())
