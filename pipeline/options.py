@@ -284,8 +284,8 @@ def add_depth_model(add: Callable[..., Any], none: bool) -> None:
         default="none" if none else None,
         required=not none,
         metavar="none|nyu|kitti|PATH" if none else "nyu|kitti|PATH",
-        help="nyu, kitti: DenseDepth as its authors published it (downloaded once); or a DenseDepth "
-        ".h5 file, a .tflite or .keras file, a SavedModel folder, or a folder of fgbg train",
+        help="nyu, kitti: DenseDepth as its authors published it (downloaded once); or a file: "
+        "DenseDepth .h5, .tflite or .keras; or a SavedModel folder, or a folder of fgbg train",
     )
     add(
         "--depth_model_url",

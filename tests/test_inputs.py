@@ -250,7 +250,10 @@ WRONG: dict[str, tuple[Callable[[Path], list[str]], str]] = {
     "splits that do not sum": (lambda t: ["--splits", "a=0.5,b=0.4"], "do not sum to 1"),
     "a split twice": (lambda t: ["--splits", "a=0.5,a=0.5"], "twice"),
     "a quality of 0": (lambda t: ["--image_quality", "0"], "1 to 100"),
-    "masks of records": (lambda t: ["--format", "tfrecord", "--mask_format", "jpg"], "--mask_format"),
+    "masks of records": (
+        lambda t: ["--format", "tfrecord", "--mask_format", "jpg"],
+        "--mask_format",
+    ),
     "shards of images": (lambda t: ["--shards", "3"], "--shards"),
     "an unknown format": (lambda t: ["--format", "zip"], "invalid choice"),
     "a depth model that is not there": (
