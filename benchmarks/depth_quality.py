@@ -175,7 +175,7 @@ def order(backgrounds: str, foregrounds: str, names: list[str], count: int) -> N
         for p in catalogue.find(backgrounds, "--backgrounds")[0]
     ]
     cutouts = [
-        pictures.crop_foreground(pictures.read_picture(_bytes(p)))
+        pictures.crop_foreground(pictures.read_picture(_bytes(p)), canvas)
         for p in catalogue.find(foregrounds, "--foregrounds")[0]
     ]
     cases = []
