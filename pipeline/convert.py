@@ -71,15 +71,7 @@ def _parse(arguments: list[str]) -> argparse.Namespace:
     add("data_set", metavar="OUT", help="the finished data set, local or gs://")
     add("--output", required=True, metavar="NEW", help="folder of the new one, local or gs://")
     add("--format", required=True, choices=(jobs.IMAGES, jobs.TFRECORD), help="its form")
-    add(
-        "--overwrite",
-        type=options.boolean,
-        nargs="?",
-        const=True,
-        default=False,
-        metavar="true|false",
-        help="delete the data set that is in NEW",
-    )
+    options.add_switch(add, "--overwrite", "delete the data set that is in NEW")
     add("--mask_format", choices=("jpg", "png"), help="of images; None: jpg")
     add("--depth_format", choices=("jpg", "png16"), help="of images; None: jpg")
     add(

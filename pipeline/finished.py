@@ -15,6 +15,8 @@ from transforms import job as jobs
 from transforms import manifest, storage
 from transforms.job import GENERATION, Job
 
+_COUNTS = {"samples", "units", "units_failed"}
+
 
 @dataclasses.dataclass(frozen=True)
 class Finished:
@@ -45,6 +47,27 @@ def open_finished(output: str) -> Iterator[Finished]:
     Raises:
         UserError: There is none, or it is not finished.
     """
+    with open_summarised(output) as data_set:
+        counts = data_set.generation["counts"]
+        # A run that was killed while it extended the data set leaves the older two.
+        if (
+            counts["units"] + counts["units_failed"] != data_set.job.units
+            or counts["samples"] != data_set.samples
+        ):
+            raise UserError(_unfinished(output))
+        yield data_set
+
+
+@contextlib.contextmanager
+def open_summarised(output: str) -> Iterator[Finished]:
+    """Opens a data set that some run has summarised, be it whole or not.
+
+    Args:
+        output: The data set's folder, local or gs://.
+
+    Raises:
+        UserError: There is none, or its manifest or generation.json cannot be read.
+    """
     job = _job(output)
     store = storage.storage_for(output)
     with tempfile.TemporaryDirectory() as folder:
@@ -53,7 +76,8 @@ def open_finished(output: str) -> Iterator[Finished]:
             with open(local, "wb") as file:
                 file.write(store.read(storage.join(output, manifest.MANIFEST)))
             generation = json.loads(store.read(storage.join(output, GENERATION)))
-            counts = generation["counts"]
+            if missing := _COUNTS - generation["counts"].keys():
+                raise ValueError(f"{GENERATION} does not count {', '.join(sorted(missing))}")
             rows = manifest.rows(local)
         except FileNotFoundError as error:
             raise UserError(_unfinished(output)) from error
@@ -61,9 +85,6 @@ def open_finished(output: str) -> Iterator[Finished]:
             raise UserError(
                 f"{output}: {manifest.MANIFEST} or {GENERATION} cannot be read: {error}"
             ) from error
-        # A run that was killed while it extended the data set leaves the older two.
-        if counts["units"] + counts["units_failed"] != job.units or counts["samples"] != rows:
-            raise UserError(_unfinished(output))
         yield Finished(output, job, generation, local, rows)
 
 

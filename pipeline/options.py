@@ -117,6 +117,25 @@ def splits(text: str) -> list[tuple[str, float]]:
     return list(found.items())
 
 
+def add_switch(add: Callable[..., Any], name: str, text: str) -> None:
+    """Adds an option that is off unless it is given, alone or with true or false.
+
+    Args:
+        add: add_argument of the parser, or of a group of it.
+        name: The option.
+        text: Its help.
+    """
+    add(
+        name,
+        type=boolean,
+        nargs="?",
+        const=True,
+        default=False,
+        metavar="true|false",
+        help=text,
+    )
+
+
 def generate_parser() -> Parser:
     """The parser of `fgbg generate`; what it leaves over are Beam's options."""
     parser = Parser(
@@ -153,24 +172,8 @@ def generate_parser() -> Parser:
         help="shards of --format tfrecord, all splits together; None: as many as make them about "
         "128 MB",
     )
-    add(
-        "--overwrite",
-        type=boolean,
-        nargs="?",
-        const=True,
-        default=False,
-        metavar="true|false",
-        help="delete the data set that is there and start anew",
-    )
-    add(
-        "--skip_bad_inputs",
-        type=boolean,
-        nargs="?",
-        const=True,
-        default=False,
-        metavar="true|false",
-        help="leave out inputs that cannot be used instead of stopping",
-    )
+    add_switch(add, "--overwrite", "delete the data set that is there and start anew")
+    add_switch(add, "--skip_bad_inputs", "leave out inputs that cannot be used instead of stopping")
     add = parser.add_argument_group("pictures").add_argument
     add("--size", type=size, default="224", metavar="N|WxH", help="size stored, in pixels")
     add(
@@ -260,14 +263,8 @@ def generate_parser() -> Parser:
         metavar="N",
         help="processes on this machine; None: its cores",
     )
-    add(
-        "--plan",
-        type=boolean,
-        nargs="?",
-        const=True,
-        default=False,
-        metavar="true|false",
-        help="say what would be made, how many bytes and how long it would take, and stop",
+    add_switch(
+        add, "--plan", "say what would be made, how many bytes and how long it would take, and stop"
     )
     return parser
 

@@ -49,14 +49,8 @@ def parser() -> options.Parser:
     add = parser.add_argument
     add("data_set", metavar="DATASET", help="folder of a data set made by fgbg generate")
     add("--model_dir", required=True, metavar="DIR", help="local folder that the network goes to")
-    add(
-        "--overwrite",
-        type=options.boolean,
-        nargs="?",
-        const=True,
-        default=False,
-        metavar="true|false",
-        help="delete the training that is in --model_dir and start anew",
+    options.add_switch(
+        add, "--overwrite", "delete the training that is in --model_dir and start anew"
     )
     add(
         "--test_set",

@@ -10,7 +10,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from pipeline import options
-from pipeline.exit_codes import OK, SOME_FAILED, UserError
+from pipeline.exit_codes import OK, SOME_FAILED
+from pipeline.finished import open_summarised
 from pipeline.processes import ProcessGroup, available_cores
 from pipeline.progress import Progress
 from transforms import commit, manifest, meter, storage
@@ -44,24 +45,10 @@ def main(arguments: list[str]) -> int:
     )
     asked = options.parse_all(parser, arguments)
     output = asked.output.rstrip("/") or "/"
-    job = _job(output)
-    store = storage.storage_for(output)
-    with tempfile.TemporaryDirectory() as folder:
-        local = os.path.join(folder, manifest.MANIFEST)
-        try:
-            with open(local, "wb") as file:
-                file.write(store.read(storage.join(output, manifest.MANIFEST)))
-            generation = json.loads(store.read(storage.join(output, GENERATION)))
-            rows = manifest.rows(local)
-        except FileNotFoundError as error:
-            raise UserError(
-                f"{output}: {manifest.MANIFEST} or {GENERATION} is missing: the data set is not "
-                "finished; run fgbg generate again to finish it"
-            ) from error
-        except (ValueError, OSError) as error:
-            raise UserError(f"{output}: {manifest.MANIFEST} or {GENERATION}: {error}") from error
+    with open_summarised(output) as data_set, tempfile.TemporaryDirectory() as folder:
+        job, local, rows = data_set.job, data_set.manifest, data_set.samples
         problems, size = _check_files(output, job, local, rows, folder, asked.workers)
-        problems += _check_whole(output, job, local, generation, size)
+        problems += _check_whole(output, job, local, data_set.generation, size)
     problems.sort()
     for name, problem in problems[:_SHOWN]:
         print(f"{name}: {problem}")
@@ -72,16 +59,6 @@ def main(arguments: list[str]) -> int:
         return SOME_FAILED
     print(f"{output}: all {rows:,} samples are as the manifest says")
     return OK
-
-
-def _job(output: str) -> Job:
-    try:
-        job = jobs.read(output)
-    except ValueError as error:
-        raise UserError(str(error)) from error
-    if job is None:
-        raise UserError(f"{output}: no data set of fgbg (no {jobs.JOB_FILE})")
-    return job
 
 
 def _check_files(

@@ -11,9 +11,8 @@ from numpy.typing import NDArray
 
 from transforms import pictures, storage
 from transforms.job import Configuration, Job
-from transforms.record_place import read_record
+from transforms.record_samples import RecordReader
 from transforms.records import decode_depth, decode_mask
-from transforms.shard_plan import Places
 
 FOLDER = "PlotImages"
 ROWS = 24
@@ -29,9 +28,7 @@ def depth_in_metres(stored: NDArray[Any], c: Configuration) -> NDArray[np.float3
     return stored.astype(np.float32) * np.float32(c.depth_range_m / 255)
 
 
-def write_sheets(
-    output: str, job: Job, rows: list[dict[str, Any]], places: Places | None = None
-) -> None:
+def write_sheets(output: str, job: Job, rows: list[dict[str, Any]]) -> None:
     """Writes overlay.png, mask.png, depth.png (the same samples in the same cells) and rows.png.
 
     rows.png has overlay, mask, depth in grey and depth in colours side by side. The colours are
@@ -41,12 +38,12 @@ def write_sheets(
         output: The data set.
         job: Its job.
         rows: Rows of the manifest.
-        places: Where each unit's records are; None where samples are files of their own.
     """
     if not rows:
         return
     kinds = [kind for kind in ("overlay", "mask", "depth") if rows[0][kind]]
-    loaded = [_load(output, row, kinds, job, places) for row in rows]
+    reader = RecordReader(output, job) if job.configuration.in_records else None
+    loaded = [_load(output, row, kinds, job, reader) for row in rows]
     images = {kind: [pictures_of_row[kind] for pictures_of_row in loaded] for kind in kinds}
     titles = [f"{row['key']} ({row['split']})" for row in rows]
     nearest_far = (0.0, 1.0)
@@ -58,12 +55,12 @@ def write_sheets(
 
 
 def _load(
-    output: str, row: dict[str, Any], kinds: list[str], job: Job, places: Places | None
+    output: str, row: dict[str, Any], kinds: list[str], job: Job, reader: RecordReader | None
 ) -> dict[str, NDArray[Any]]:
     """The pictures of a row: uint8 RGB, uint8 of 0 and 255, and float32 metres."""
     images: dict[str, NDArray[Any]] = {}
-    if places is not None:
-        record = read_record(output, job, row, places)
+    if reader is not None:
+        record = reader.sample(row)
         images = {"overlay": pictures.decode(record.overlay, row["overlay"])}
         images["mask"] = decode_mask(record.mask_png)
         if record.depth_png is not None:

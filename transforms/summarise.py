@@ -85,7 +85,7 @@ def summarise(output: str, run: dict[str, Any] | None = None) -> Summary:
         storage.storage_for(path).upload(local, path)
         keep = manifest.spread_rows(local, sample_sheets.ROWS)
     failures = _write_errors(output, job)
-    sample_sheets.write_sheets(output, job, keep, places)
+    sample_sheets.write_sheets(output, job, keep)
     summary = Summary(rows, len(units), failures, sum(sizes.values()), empty)
     content = _generation(job, summary, moments, sizes, splits)
     if plan is not None:

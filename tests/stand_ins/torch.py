@@ -1,6 +1,21 @@
-"""See torch."""
+"""As much of PyTorch as the report's examples use, over NumPy: PyTorch itself is no dependency."""
+
+import sys
+import types
 
 import numpy as np
+
+
+class Tensor(np.ndarray):
+    """An array with PyTorch's names."""
+
+    def permute(self, *axes: int) -> "Tensor":
+        return self.transpose(axes)
+
+
+def from_numpy(array: np.ndarray) -> Tensor:
+    assert array.flags.writeable, "PyTorch warns of these"
+    return array.view(Tensor)
 
 
 class Dataset:
@@ -42,3 +57,11 @@ class DataLoader:
                 batch = []
         if batch:
             yield {name: np.stack([one[name] for one in batch]) for name in batch[0]}
+
+
+# torch.utils.data, as if it were a module of its own.
+utils = types.ModuleType("torch.utils")
+utils.data = types.ModuleType("torch.utils.data")
+for part in (Dataset, IterableDataset, get_worker_info, DataLoader):
+    setattr(utils.data, part.__name__, part)
+sys.modules |= {"torch.utils": utils, "torch.utils.data": utils.data}
