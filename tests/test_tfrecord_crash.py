@@ -6,13 +6,15 @@ import os
 import random
 import shutil
 import signal
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from conftest import arguments, fgbg, make_in_process, tree
-from test_crash import commits, descendants, gone, start, wait_for, workers_of
+from conftest import ROOT, arguments, fgbg, make_in_process, tree
+from test_crash import commits, descendants, gone, start, wait_for
 from tfrecord_sets import records_by_name, rows, shard_files
 
 from pipeline.__main__ import main
@@ -71,14 +73,28 @@ def test_sigkill_then_resume_gives_the_same_bytes(moment, small_inputs, undistur
     assert tree(output) == tree(undisturbed)
 
 
-def test_a_worker_killed_while_joining_is_survived(small_inputs, undisturbed, tmp_path):
+def test_a_worker_killed_while_joining_is_survived(
+    small_inputs, undisturbed, tmp_path, monkeypatch
+):
+    mark = tmp_path / "killed"
+    monkeypatch.setenv("FGBG_TEST_MARK", str(mark))
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(ROOT), str(ROOT / "tests")]))
     output = tmp_path / "set"
-    process = start(*arguments(small_inputs, output, *MANY, "--workers", "2"))
-    wait_for(lambda: (output / "_work/shards/plan.json").exists(), 100)
-    for pid in workers_of(process)[:1]:
-        os.kill(pid, signal.SIGKILL)
-    _, errors = process.communicate(timeout=200)
-    assert process.returncode == 0, errors
+    script = (
+        "import sys, pipeline.processes as p; p._PRELOAD = ['joining_worker']; "
+        "from pipeline.__main__ import main; "
+        "__name__ == '__main__' and sys.exit(main(sys.argv[1:]))"
+    )
+    result = subprocess.run(
+        [sys.executable, "-c", script, *arguments(small_inputs, output, *MANY, "--workers", "2")],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=200,
+        check=False,
+    )
+    assert mark.exists()
+    assert result.returncode == 0, result.stderr
     assert tree(output) == tree(undisturbed)
 
 
