@@ -1,4 +1,8 @@
-"""Command line: trains the built-in network from nothing but photos, cut-outs and the teacher."""
+"""Command line: trains the built-in network from nothing but photos, cut-outs and the teacher.
+
+First from a pool of rendered rooms with their true depth and of photos (`train`), then from a
+stream of pictures that never repeat, by what the teacher says of each (`match`).
+"""
 
 from __future__ import annotations
 
@@ -7,6 +11,7 @@ import sys
 from pathlib import Path
 
 from models import builtin, tensorflow_process
+from models.builtin_training import match, stream
 from models.builtin_training.evaluate import evaluate
 from models.builtin_training.pool import Recipe, make_pool, open_pool
 from models.builtin_training.teacher import Teacher
@@ -15,6 +20,8 @@ from models.rooms.dataset import write_dataset
 
 ROOM_SIZE = (320, 240)
 HELD_OUT_ROOMS = 150
+# Of the pictures of the stream.
+STREAM_SEED = 3
 # Every tenth photo and cut-out is kept out of training, and out of nothing else.
 HOLD_OUT = 10
 
@@ -41,10 +48,16 @@ def main(arguments: list[str] | None = None) -> int:
     add("--work", type=Path, required=True, metavar="FOLDER", help="for all that lies between")
     add("--output", type=Path, default=builtin.WEIGHTS, metavar="FILE", help="the weights")
     add("--rooms", type=int, default=8000, metavar="N", help="rooms to render (default 8000)")
-    add("--steps", type=int, default=Schedule.steps, metavar="N", help="batches of 32 pictures")
+    add("--interiors", nargs="+", metavar="NAME", help="the photos that show rooms (default: all)")
+    add("--steps", type=int, default=Schedule.steps, metavar="N", help="of 32 pictures of the pool")
+    steps = match.Schedule.steps
+    add("--stream_steps", type=int, default=steps, metavar="N", help="of 32 of the stream")
     add("--workers", type=int, default=2, metavar="N", help="processes, and threads in training")
     asked = parser.parse_args(arguments)
     photos, photos_held = split(asked.photos)
+    interiors = tuple(p for p in photos if not asked.interiors or Path(p).name in asked.interiors)
+    if not interiors:
+        parser.error(f"--interiors: {asked.photos} has none of them among those trained from")
     cutouts, cutouts_held = split(asked.foregrounds)
     work: Path = asked.work
     pools = {
@@ -61,6 +74,17 @@ def main(arguments: list[str] | None = None) -> int:
     metres = Teacher(asked.teacher).metres
     schedule = Schedule(steps=asked.steps, threads=asked.workers)
     network = train(work / "pool", work / "checkpoints", schedule, metres)
+    print(evaluate(network, open_pool(work / "held_out"), metres))
+    rooms = str(work / "pool_rooms")
+    sources = stream.Sources(
+        rooms, asked.rooms, photos, interiors, cutouts, asked.teacher, STREAM_SEED
+    )
+    network = match.match(
+        network.get_weights(),
+        sources,
+        work / "stream_checkpoints",
+        match.Schedule(steps=asked.stream_steps, threads=asked.workers),
+    )
     print(evaluate(network, open_pool(work / "held_out"), metres))
     size = builtin.save_weights(network, asked.output)
     print(f"{asked.output}: {size:,} bytes")

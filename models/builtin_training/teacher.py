@@ -17,6 +17,8 @@ from numpy.typing import NDArray
 from models import tensorflow_process
 
 FEATURES = (7, 7, 512)
+# Other features of its encoder, from fine to coarse, each the first of its shape; FEATURES last.
+HINTS = ((28, 28, 256), (14, 14, 328), FEATURES)
 
 
 class Teacher:
@@ -42,11 +44,16 @@ class Teacher:
         self._output = output["index"]
         scale, zero = output["quantization"]
         self.metres = (np.arange(256, dtype=np.float32) - zero) * np.float32(scale)
-        wanted = [1, *FEATURES]
-        found = [d for d in self._network.get_tensor_details() if list(d["shape"]) == wanted]
-        if not found:
-            raise ValueError(f"{path}: no features of shape {FEATURES}: not FastDepth")
-        self._features = found[-1]["index"]
+        details = self._network.get_tensor_details()
+        found = {
+            shape: [d["index"] for d in details if list(d["shape"]) == [1, *shape]]
+            for shape in HINTS
+        }
+        for shape, indices in found.items():
+            if not indices:
+                raise ValueError(f"{path}: no features of shape {shape}: not FastDepth")
+        self._features = found[FEATURES][-1]
+        self._hints = [found[shape][0] for shape in HINTS[:-1]] + [self._features]
 
     def label(self, rgb: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], NDArray[np.int8]]:
         """Its answer on one picture.
@@ -61,3 +68,15 @@ class Teacher:
         self._network.invoke()
         depth = self._network.get_tensor(self._output)[0, ..., 0]
         return depth, self._network.get_tensor(self._features)[0]
+
+    def look(self, rgb: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], list[NDArray[np.int8]]]:
+        """Its answer on one picture, with the features of several layers.
+
+        Args:
+            rgb: uint8 [224, 224, 3].
+
+        Returns:
+            Depth as `label` gives it; int8 features of the shapes HINTS.
+        """
+        depth, _ = self.label(rgb)
+        return depth, [self._network.get_tensor(index)[0] for index in self._hints]

@@ -1,0 +1,164 @@
+"""Trains a network to answer as the teacher does, on pictures that never come twice.
+
+A patient student that sees what the teacher sees comes nearest to it (arXiv 2106.05237), and a few
+photos can be enough to draw from (arXiv 2112.00725). Beside the depth, three levels of the
+student's encoder foretell the teacher's features through 1x1 convolutions that are thrown away
+(arXiv 1412.6550).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models import compact_network, tensorflow_process
+from models.builtin_training import stream
+from models.builtin_training.losses import depth_loss
+from models.builtin_training.teacher import HINTS
+from models.builtin_training.views import SIDE
+
+
+@dataclasses.dataclass(frozen=True)
+class Schedule:
+    """How long and how fast it learns.
+
+    Attributes:
+        steps: Batches in all.
+        batch: Pictures in one.
+        learning_rate: At its height, after `warm_up`; falls to nothing along a cosine.
+        warm_up: Steps until then.
+        weight_decay: Of AdamW.
+        hint_weight: Of each level of the teacher's features beside the depth.
+        averaging: Share of the past in the running mean of the weights.
+        policy: Keras' dtype policy; variables, loss and output are float32 in any case.
+        seed: Of the hints' weights.
+        threads: CPU threads, and processes that make pictures.
+    """
+
+    steps: int = 6000
+    batch: int = 32
+    learning_rate: float = 1.5e-3
+    warm_up: int = 200
+    weight_decay: float = 1e-2
+    hint_weight: float = 0.4
+    averaging: float = 0.999
+    policy: str = "mixed_bfloat16"
+    seed: int = 0
+    threads: int = 2
+
+
+def match(
+    weights: list[NDArray[np.float32]],
+    sources: stream.Sources,
+    checkpoints: Path,
+    schedule: Schedule,
+    say: Any = print,
+) -> Any:
+    """Trains, from the last checkpoint if there is one.
+
+    Args:
+        weights: Of models.compact_network, that it begins with.
+        sources: What the pictures are made from.
+        checkpoints: Where to keep the state.
+        schedule: How.
+        say: Takes lines of progress.
+
+    Returns:
+        The network, a keras.Model in float32, with the running mean of its weights.
+    """
+    tf = tensorflow_process.start(schedule.threads)
+    import keras
+
+    keras.utils.set_random_seed(schedule.seed)
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(schedule.policy)
+    try:
+        network = compact_network.build((SIDE, SIDE), seed=schedule.seed)
+        hinted = [
+            keras.layers.Conv2D(shape[-1], 1, dtype="float32", name=f"hint{number}")(level)
+            for number, (shape, level) in enumerate(zip(HINTS, _levels(network), strict=True))
+        ]
+    finally:
+        keras.config.set_dtype_policy(before)
+    network.set_weights(weights)
+    averaged = compact_network.build((SIDE, SIDE), seed=schedule.seed)
+    averaged.set_weights(weights)
+    student = keras.Model(network.inputs, [network.outputs[0], *hinted])
+    rate = keras.optimizers.schedules.CosineDecay(
+        0.0,
+        max(1, schedule.steps - schedule.warm_up),
+        warmup_target=schedule.learning_rate,
+        warmup_steps=schedule.warm_up,
+    )
+    optimizer = keras.optimizers.AdamW(rate, weight_decay=schedule.weight_decay, clipnorm=1.0)
+    optimizer.exclude_from_weight_decay(var_names=["gamma", "beta", "bias"])
+    optimizer.build(student.trainable_variables)
+    sample = stream.make_batch(sources, 0, schedule.batch)
+    hints = [_statistics(sample[f"hint{number}"]) for number in range(len(HINTS))]
+
+    @tf.function(jit_compile=False)
+    def step(picture: Any, depth: Any, *features: Any) -> Any:
+        target = tf.math.log(depth)
+        with tf.GradientTape() as tape:
+            said, *foretold = student(tf.cast(picture, tf.float32) / 255, training=True)
+            loss = depth_loss(tf.math.log(said[..., 0]), target)
+            told = tf.add_n(
+                [
+                    tf.reduce_mean(tf.square(one - (tf.cast(values, tf.float32) - mean) / spread))
+                    for one, values, (mean, spread) in zip(foretold, features, hints, strict=True)
+                ]
+            )
+            total = loss + schedule.hint_weight * told
+        gradients = tape.gradient(total, student.trainable_variables)
+        optimizer.apply_gradients(zip(gradients, student.trainable_variables))
+        # The mean follows faster at the start, when the weights are still far from any use.
+        done = tf.cast(optimizer.iterations, tf.float32)
+        keep = tf.minimum(schedule.averaging, (1 + done) / (10 + done))
+        for slow, fast in zip(averaged.variables, network.variables, strict=True):
+            slow.assign(keep * slow + (1 - keep) * fast)
+        return loss, told, tf.reduce_mean(tf.abs(said[..., 0] - depth) / depth)
+
+    state = tf.train.Checkpoint(student=student, averaged=averaged, optimizer=optimizer)
+    manager = tf.train.CheckpointManager(state, str(checkpoints), max_to_keep=1)
+    state.restore(manager.latest_checkpoint)
+    start = int(optimizer.iterations.numpy())
+    began = time.monotonic()
+    sums = np.zeros(3)
+    made = stream.batches(sources, start, schedule.steps, schedule.batch, schedule.threads)
+    for done, batch in enumerate(made, start + 1):
+        values = step(*(batch[n] for n in ("picture", "depth", "hint0", "hint1", "hint2")))
+        sums += [float(value) for value in values]
+        if done % 100 == 0:
+            speed = (done - start) * schedule.batch / (time.monotonic() - began)
+            loss, told, off = sums / 100
+            say(
+                f"step {done} of {schedule.steps}: loss {loss:.4f}, abs_rel to the teacher "
+                f"{off:.4f}, hints {told:.4f}, {speed:.0f} pictures/s"
+            )
+            sums[:] = 0
+        if done % 500 == 0 or done == schedule.steps:
+            manager.save()
+    return averaged
+
+
+def _levels(network: Any) -> list[Any]:
+    """Outputs of the student's encoder of the sizes that HINTS have."""
+    found = []
+    bottom = network.get_layer(compact_network.BOTTOM)
+    encoder = network.layers[: network.layers.index(bottom)]
+    for side, _, _ in HINTS[:-1]:
+        of_size = [x for x in encoder if getattr(x.output, "shape", (0, 0))[1] == side]
+        found.append(of_size[-1].output)
+    return [*found, bottom.output]
+
+
+def _statistics(features: NDArray[np.int8]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Mean and deviation of every channel of one batch."""
+    values = features.astype(np.float32)
+    # Plus a step of their quantisation: some channels never change.
+    return values.mean((0, 1, 2)), values.std((0, 1, 2)) + np.float32(1)

@@ -1,0 +1,178 @@
+"""An endless stream of pictures and what the teacher says of them, no picture twice.
+
+Each picture is a function of the seed and its number alone, and is labelled in the process that
+made it, exactly as the network will see it.
+"""
+
+from __future__ import annotations
+
+import collections
+import dataclasses
+import multiprocessing
+from collections.abc import Iterator
+from concurrent.futures import Future, ProcessPoolExecutor
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from models.builtin_training import looks, views
+from models.builtin_training.teacher import Teacher
+from models.builtin_training.views import SIDE
+from models.rooms.dataset import pair_names
+
+_AHEAD = 4
+
+
+@dataclasses.dataclass(frozen=True)
+class Sources:
+    """What the stream is made from.
+
+    Attributes:
+        rooms: Folder of rendered rooms.
+        room_count: How many of them.
+        photos: Photo files.
+        interiors: Those of them that show rooms.
+        cutouts: RGBA files.
+        teacher: The teacher's file.
+        seed: Of all draws.
+        shares: How often a picture begins as an interior, as any photo, as a rendered room.
+    """
+
+    rooms: str
+    room_count: int
+    photos: tuple[str, ...]
+    interiors: tuple[str, ...]
+    cutouts: tuple[str, ...]
+    teacher: str
+    seed: int = 0
+    shares: tuple[float, float, float] = (0.3, 0.2, 0.5)
+
+
+def make_picture(sources: Sources, number: int) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
+    """One picture of the stream.
+
+    Args:
+        sources: What it is made from.
+        number: Which.
+
+    Returns:
+        uint8 [SIDE, SIDE, 3], RGB; float32 [SIDE, SIDE], true metres, 0 where not known: of
+        rendered rooms with nothing of another picture in them.
+    """
+    random = np.random.default_rng((sources.seed, number))
+    picture, depth = _view(sources, random)
+    if random.random() < 0.4:
+        other, _ = _view(sources, random)
+        mix = looks.collage if random.random() < 0.6 else views.blend
+        picture = mix(picture, other, random)
+        depth = None
+    if depth is None:
+        depth = np.zeros((SIDE, SIDE), np.float32)
+    if random.random() < 0.35:
+        picture, changed = views.paste(picture, _any(sources.cutouts, random), random)
+        depth[changed] = 0
+    if random.random() < 0.85:
+        picture = looks.worse(picture, random)
+    if random.random() < 0.5:
+        picture, depth = picture[:, ::-1], depth[:, ::-1]
+    return np.ascontiguousarray(picture), np.ascontiguousarray(depth)
+
+
+def target(taught: NDArray[np.float32], truth: NDArray[np.float32]) -> NDArray[np.float32]:
+    """What the network is to say of a picture.
+
+    Args:
+        taught: float32 [h, w], the teacher's metres, above 0.
+        truth: float32 [h, w], true metres; 0 where not known.
+
+    Returns:
+        float32 [h, w], metres: the teacher's; where the truth is known, half way (in logarithms)
+        from there to the truth, scaled as a whole to the teacher's mean logarithm.
+    """
+    known = truth > 0
+    if not known.any():
+        return taught
+    logs = np.log(taught)
+    true = np.log(np.where(known, truth, 1))
+    true += (logs - true)[known].mean()
+    return np.exp(np.where(known, (logs + true) / 2, logs)).astype(np.float32)
+
+
+def make_batch(sources: Sources, number: int, size: int) -> dict[str, NDArray[Any]]:
+    """Pictures `number * size` and on, labelled.
+
+    Returns:
+        "picture" uint8 [size, SIDE, SIDE, 3]; "depth" float32 [size, SIDE, SIDE], metres, of
+        `target` and the mean of what the teacher says of the picture and of its mirror image (it
+        differs by 8 % between the two, which nobody could learn); "hint0".. int8, the teacher's
+        features.
+    """
+    cv2.setNumThreads(1)
+    teacher = _teacher(sources.teacher)
+    rows: dict[str, list[NDArray[Any]]] = collections.defaultdict(list)
+    for one in range(number * size, (number + 1) * size):
+        picture, truth = make_picture(sources, one)
+        mirrored, _ = teacher.label(np.ascontiguousarray(picture[:, ::-1]))
+        depth, features = teacher.look(picture)
+        rows["picture"].append(picture)
+        mean = (teacher.metres[depth] + teacher.metres[mirrored[:, ::-1]]) / 2
+        rows["depth"].append(target(np.maximum(mean, np.float32(0.1)), truth))
+        for level, values in enumerate(features):
+            rows[f"hint{level}"].append(values)
+    return {name: np.stack(values) for name, values in rows.items()}
+
+
+def batches(
+    sources: Sources, first: int, end: int, size: int, workers: int
+) -> Iterator[dict[str, NDArray[Any]]]:
+    """Batches `first` to `end`, made ahead in other processes, in their order."""
+    # Not forked: a forked TensorFlow waits for threads that it has not got.
+    context = multiprocessing.get_context("forkserver")
+    waiting: collections.deque[Future[dict[str, NDArray[Any]]]] = collections.deque()
+    with ProcessPoolExecutor(workers, context) as pool:
+        for number in range(first, end):
+            waiting.append(pool.submit(make_batch, sources, number, size))
+            if len(waiting) > _AHEAD * workers:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
+
+
+def _view(
+    sources: Sources, random: np.random.Generator
+) -> tuple[NDArray[np.uint8], NDArray[np.float32] | None]:
+    kind = random.choice(3, p=sources.shares)
+    if kind == 2:
+        names = pair_names(int(random.integers(sources.room_count)))
+        stored = cv2.imread(str(Path(sources.rooms, names[1])), cv2.IMREAD_UNCHANGED)
+        depth = np.asarray(stored, np.float32) / np.float32(1000)
+        rgb = _decode(Path(sources.rooms, names[0]))
+        return looks.other_camera(rgb, 0.6, random, depth)
+    photo = _any(sources.photos if kind else sources.interiors, random)
+    return looks.other_camera(photo, 0.3 if kind else 0.45, random)
+
+
+@lru_cache(maxsize=1)
+def _teacher(path: str) -> Teacher:
+    return Teacher(path)
+
+
+def _any(paths: tuple[str, ...], random: np.random.Generator) -> NDArray[np.uint8]:
+    return _read(paths[int(random.integers(len(paths)))])
+
+
+@lru_cache(maxsize=256)
+def _read(path: str) -> NDArray[np.uint8]:
+    return _decode(Path(path))
+
+
+def _decode(path: Path) -> NDArray[np.uint8]:
+    image = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
+    if image is None or image.ndim != 3:
+        raise ValueError(f"{path}: cannot be read as a picture in colour")
+    order = [2, 1, 0, 3] if image.shape[2] == 4 else [2, 1, 0]
+    return np.ascontiguousarray(image[..., order])
