@@ -363,6 +363,40 @@ def test_a_label_is_the_mean_over_both_directions(sources):
     assert [batch[f"hint{i}"].shape[1:] for i in range(3)] == list(HINTS)
 
 
+@pytest.mark.parametrize("shape", [(40, 7), (7, 40), (16, 16)])
+def test_muon_makes_matrices_nearly_orthogonal(shape):
+    from models.builtin_training.muon import orthogonal
+
+    matrix = np.random.default_rng(0).standard_normal(shape).astype(np.float32)
+    matrix[:, 0] *= 20  # one direction that hides the others
+    values = np.linalg.svd(np.asarray(orthogonal(matrix)), compute_uv=False)
+    assert values.min() > 0.3 and values.max() < 1.3
+
+
+def test_muon_steps_are_as_large_as_adams_and_decay_weights():
+    import keras
+
+    from models.builtin_training.muon import Muon
+
+    start = np.ones((3, 3, 8, 16), np.float32)
+    kernel = keras.Variable(start)
+    muon = Muon(0.01, weight_decay=0.5)
+    muon.build([kernel])
+    gradient = np.random.default_rng(0).standard_normal(start.shape).astype(np.float32)
+    muon.apply([keras.ops.convert_to_tensor(gradient)], [kernel])
+    moved = np.asarray(kernel) - start * (1 - 0.01 * 0.5)
+    assert np.isclose(np.sqrt((moved**2).mean()) / 0.01, 0.2, rtol=0.25)
+    assert (moved * gradient).sum() < 0
+
+
+def test_a_taken_picture_is_deep_and_far_more_often_than_flat_and_near():
+    rows = np.linspace(0, 1, 100, dtype=np.float32)[:, None]
+    deep, flat = 1.2 + 4 * rows, 1.0 + 0.05 * rows
+    draws = np.linspace(0, 1, 101)
+    taken = [sum(stream.is_taken(depth, draw) for draw in draws) for depth in (deep, flat)]
+    assert taken[0] > 90 and 0 < taken[1] < 10
+
+
 def test_matching_goes_on_where_it_was(sources, tmp_path, monkeypatch):
     from models import compact_network
     from models.builtin_training.match import Schedule, match

@@ -34,8 +34,8 @@ def other_camera(
     share = random.uniform(least, 1.0)
     # The four corners of what is seen, about the middle; never outside the photo.
     corners = np.array([[-1, -1], [1, -1], [1, 1], [-1, 1]], np.float32) / 2
-    corners = corners * (1 + random.uniform(-0.18, 0.18, (4, 2)))
-    angle = np.radians(random.normal(0, 6))
+    corners = corners * (1 + random.uniform(-0.12, 0.12, (4, 2)))
+    angle = np.radians(random.normal(0, 4))
     turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
     corners = (corners * size * share) @ turn.T
     span = np.ptp(corners, axis=0)

@@ -74,6 +74,8 @@ def match(
     tf = tensorflow_process.start(schedule.threads)
     import keras
 
+    from models.builtin_training.muon import Muon
+
     keras.utils.set_random_seed(schedule.seed)
     before = keras.config.dtype_policy()
     keras.config.set_dtype_policy(schedule.policy)
@@ -95,9 +97,14 @@ def match(
         warmup_target=schedule.learning_rate,
         warmup_steps=schedule.warm_up,
     )
-    optimizer = keras.optimizers.AdamW(rate, weight_decay=schedule.weight_decay, clipnorm=1.0)
-    optimizer.exclude_from_weight_decay(var_names=["gamma", "beta", "bias"])
-    optimizer.build(student.trainable_variables)
+    # Kernels by Muon, all else and the last layer by AdamW.
+    kernels = [v for v in student.trainable_variables if v.name == "kernel" and "raw" not in v.path]
+    chosen = {id(v) for v in kernels}
+    others = [v for v in student.trainable_variables if id(v) not in chosen]
+    muon = Muon(rate, weight_decay=schedule.weight_decay)
+    adam = keras.optimizers.AdamW(rate, weight_decay=0.0, clipnorm=1.0)
+    muon.build(kernels)
+    adam.build(others)
     sample = stream.make_batch(sources, 0, schedule.batch)
     hints = [_statistics(sample[f"hint{number}"]) for number in range(len(HINTS))]
 
@@ -114,19 +121,20 @@ def match(
                 ]
             )
             total = loss + schedule.hint_weight * told
-        gradients = tape.gradient(total, student.trainable_variables)
-        optimizer.apply_gradients(zip(gradients, student.trainable_variables))
+        for_kernels, for_others = tape.gradient(total, (kernels, others))
+        muon.apply(for_kernels, kernels)
+        adam.apply(for_others, others)
         # The mean follows faster at the start, when the weights are still far from any use.
-        done = tf.cast(optimizer.iterations, tf.float32)
+        done = tf.cast(adam.iterations, tf.float32)
         keep = tf.minimum(schedule.averaging, (1 + done) / (10 + done))
         for slow, fast in zip(averaged.variables, network.variables, strict=True):
             slow.assign(keep * slow + (1 - keep) * fast)
         return loss, told, tf.reduce_mean(tf.abs(said[..., 0] - depth) / depth)
 
-    state = tf.train.Checkpoint(student=student, averaged=averaged, optimizer=optimizer)
+    state = tf.train.Checkpoint(student=student, averaged=averaged, muon=muon, adam=adam)
     manager = tf.train.CheckpointManager(state, str(checkpoints), max_to_keep=1)
     state.restore(manager.latest_checkpoint)
-    start = int(optimizer.iterations.numpy())
+    start = int(adam.iterations.numpy())
     began = time.monotonic()
     sums = np.zeros(3)
     made = stream.batches(sources, start, schedule.steps, schedule.batch, schedule.threads)
