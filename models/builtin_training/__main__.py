@@ -75,9 +75,9 @@ def main(arguments: list[str] | None = None) -> int:
     schedule = Schedule(steps=asked.steps, threads=asked.workers)
     network = train(work / "pool", work / "checkpoints", schedule, metres)
     print(evaluate(network, open_pool(work / "held_out"), metres))
-    rooms = str(work / "pool_rooms")
+    folder = str(work / "pool_rooms")
     sources = stream.Sources(
-        rooms, asked.rooms, photos, interiors, cutouts, asked.teacher, STREAM_SEED
+        folder, asked.rooms, photos, interiors, cutouts, asked.teacher, STREAM_SEED
     )
     network = match.match(
         network.get_weights(),

@@ -6,6 +6,8 @@ pictures are uint8 RGB of SIDE x SIDE unless said otherwise.
 
 from __future__ import annotations
 
+from typing import Any
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
@@ -79,8 +81,8 @@ def collage(under: Picture, over: Picture, random: Random) -> Picture:
 
 def worse(picture: Picture, random: Random) -> Picture:
     """Other light, colours, sharpness and noise, and sometimes the marks of a JPEG file."""
-    x: NDArray[np.float32] = picture.astype(np.float32) / 255
-    x = np.maximum(x, 1e-4) ** np.float32(np.exp(random.uniform(-0.35, 0.5)))
+    x: NDArray[Any] = picture.astype(np.float32) / 255
+    x = np.maximum(x, np.float32(1e-4)) ** np.float32(np.exp(random.uniform(-0.35, 0.5)))
     tint = np.exp(random.uniform(-0.4, 0.25) + random.uniform(-0.12, 0.12, 3))
     x *= tint.astype(np.float32)
     grey = x.mean(2, keepdims=True)
@@ -94,7 +96,6 @@ def worse(picture: Picture, random: Random) -> Picture:
     made = np.rint(np.clip(x, 0, 1) * 255).astype(np.uint8)
     if random.random() < 0.3:
         quality = [cv2.IMWRITE_JPEG_QUALITY, int(random.integers(25, 95))]
-        made = cv2.imdecode(cv2.imencode(".jpg", made, quality)[1], cv2.IMREAD_COLOR).astype(
-            np.uint8
-        )
+        coded = cv2.imencode(".jpg", made, quality)[1]
+        made = np.asarray(cv2.imdecode(coded, cv2.IMREAD_COLOR), np.uint8)
     return made
