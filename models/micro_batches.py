@@ -13,6 +13,8 @@ _LOG = logging.getLogger(__name__)
 Pictures = NDArray[np.uint8]
 Depths = NDArray[np.float32]
 Function = Callable[[Pictures], Depths]
+# Told the number of pictures, without padding, of every call that was made.
+OnBatch = Callable[[int], object]
 
 
 def even_batch(largest: int, unit_size: int | None) -> int:
@@ -55,7 +57,7 @@ class MicroBatches:
         self.size = size
         self._function = compile_for(size)
 
-    def __call__(self, pictures: Pictures) -> Depths:
+    def __call__(self, pictures: Pictures, on_batch: OnBatch | None = None) -> Depths:
         """Runs the function on pictures [count, height, width, 3], in order."""
         depths = []
         start = 0
@@ -73,6 +75,8 @@ class MicroBatches:
                 self._halve()
             else:
                 start += count
+                if on_batch is not None:
+                    on_batch(count)
         return depths[0] if len(depths) == 1 else np.concatenate(depths)
 
     def _halve(self) -> None:

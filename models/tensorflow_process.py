@@ -35,6 +35,18 @@ def start(threads: int) -> Any:
     return tf
 
 
+def gpu_name(tf: Any) -> str | None:
+    """The name of the GPU that TensorFlow uses, such as "NVIDIA L4"; None without one.
+
+    Args:
+        tf: The module `tensorflow`.
+    """
+    gpus = tf.config.list_physical_devices("GPU")
+    if not gpus:
+        return None
+    return str(tf.config.experimental.get_device_details(gpus[0]).get("device_name") or "GPU")
+
+
 @contextlib.contextmanager
 def native_messages_hidden() -> Iterator[None]:
     """Hides what TensorFlow's C++ code prints while it starts; no variable switches that off.

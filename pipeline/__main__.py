@@ -8,7 +8,7 @@ import os
 import sys
 
 from pipeline import __version__
-from pipeline.exit_codes import INTERRUPTED, WRONG_USE, UserError
+from pipeline.exit_codes import INTERRUPTED, SOME_FAILED, WRONG_USE, UserError
 
 # Module of each command and what it does. Imported when asked for: --help stays quick.
 _COMMANDS = {
@@ -23,12 +23,13 @@ _COMMANDS = {
     "show": ("pipeline.show", "draw one sample of a data set"),
     "export": ("pipeline.export", "write a data set as COCO or WebDataset"),
     "convert": ("pipeline.convert", "from image files to TFRecords, or back"),
+    "template-metadata": ("pipeline.template_metadata", "print the Flex Template's metadata.json"),
 }
 _SINGLE_THREADED = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")
 
 
 def _usage() -> str:
-    lines = "\n".join(f"  {name:10} {text}" for name, (_, text) in _COMMANDS.items())
+    lines = "\n".join(f"  {name:17} {text}" for name, (_, text) in _COMMANDS.items())
     return (
         "usage: fgbg COMMAND ...\n\n"
         "Large labelled data sets for monocular depth and segmentation, from backgrounds and "
@@ -67,6 +68,11 @@ def main(arguments: list[str] | None = None) -> int:
     except UserError as error:
         print(f"fgbg {command}: {error}", file=sys.stderr)
         return WRONG_USE
+    except OSError as error:
+        if not str(error.filename or "").startswith("gs://"):
+            raise
+        print(f"fgbg {command}: {error.filename}: {error.strerror}", file=sys.stderr)
+        return SOME_FAILED
     except KeyboardInterrupt:
         print(
             f"\nfgbg {command}: interrupted. Nothing that was made is lost: the same command "

@@ -74,7 +74,7 @@ def _tasks(sources: list[str], output: str) -> list[Task]:
     paths: list[str] = []
     for source in sources:
         store = storage.storage_for(source)
-        if os.path.isfile(source):
+        if store.size(source) is not None:
             paths.append(source)
             continue
         if os.path.isdir(source) and os.path.realpath(source) == os.path.realpath(output):

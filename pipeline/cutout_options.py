@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import argparse
 
+from models.fetch import FetchError
 from models.segmentation import MaskModel, SegmentationModelError, kind_of
 from models.segmentation_detection import class_number
 from pipeline import options
 from pipeline.exit_codes import UserError
+from transforms import network_files
 from transforms.cutout.method import GRABCUT, MASKRCNN, METHODS, MODEL, Method
 
 # Options that only one method takes, as argparse calls them.
@@ -136,12 +138,13 @@ def method_of(asked: argparse.Namespace) -> Method:
     if asked.model is None:
         raise UserError(f"--method {asked.method} wants a network: --model PATH")
     try:
-        kind_of(asked.model)
-    except SegmentationModelError as error:
+        path = network_files.local_copy(asked.model.rstrip("/"))
+        kind_of(path)
+    except (SegmentationModelError, FetchError) as error:
         raise UserError(f"--model {error}") from error
     own = {name: given[name] for name in ("min_score", "instances", "edges") if name in given}
     model = MaskModel(
-        asked.model.rstrip("/"),
+        path,
         **{
             name.removeprefix("output_") if name == "output_activation" else name: given[name]
             for name in _OF_MODEL

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import dataclasses
+import io
 import os
 import sys
 from typing import Any
@@ -19,7 +20,7 @@ from pipeline import depth_model, given_pictures, options
 from pipeline.exit_codes import OK, UserError
 from pipeline.given_pictures import resize_map as resize_depth
 from pipeline.processes import available_cores
-from transforms import pictures
+from transforms import network_files, pictures, storage
 
 # Networks of any size are fed pictures whose sides are multiples of this: most halve them often.
 STRIDE = 32
@@ -53,7 +54,7 @@ def _parser() -> options.Parser:
     )
     add = parser.add_argument
     add("images", nargs="*", metavar="IMAGE", help="picture files, folders or glob patterns")
-    add("--output", required=True, metavar="FOLDER", help="where the depth is written")
+    add("--output", required=True, metavar="FOLDER", help="where to, local or gs://")
     add(
         "--input_size",
         type=options.size,
@@ -95,6 +96,10 @@ def main(arguments: list[str]) -> int:
         raise UserError("--depth_model none makes no depth; give a network")
     if asked.input_size:
         model = _with_input_size(model, asked.input_size)
+    try:
+        path = network_files.on_this_machine(path, model)
+    except DepthModelError as error:
+        raise UserError(str(error)) from error
     given_pictures.make_folder(asked.output)
     plain, scaled = {}, {}
     for pair in pairs:
@@ -128,19 +133,20 @@ def find_pairs(folder: str) -> list[Pair]:
     Raises:
         UserError: There is no pair, a picture without its depth, or two pictures for one.
     """
-    if not os.path.isdir(folder):
+    files = storage.storage_for(folder).children(folder)
+    if not files and not os.path.isdir(folder):
         raise UserError(f"--evaluate {folder}: no such folder")
-    datasets = _datasets(folder)
+    datasets = _datasets(folder) if _META in files else {}
     pairs: dict[str, Pair] = {}
-    for file in sorted(os.listdir(folder)):
+    for file in files:
         stem, ending = os.path.splitext(file)
         if not stem.endswith(_RGB) or ending.lower() not in pictures.EXTENSIONS:
             continue
         name = stem.removesuffix(_RGB)
-        path, true_path = os.path.join(folder, file), os.path.join(folder, name + _DEPTH)
+        path, true_path = storage.join(folder, file), storage.join(folder, name + _DEPTH)
         if name in pairs:
             raise UserError(f"{path}: {pairs[name].path} has the same name")
-        if not os.path.exists(true_path):
+        if name + _DEPTH not in files:
             raise UserError(f"{path}: its depth {name + _DEPTH} is missing")
         pairs[name] = Pair(name, path, true_path, datasets.get(name, name.partition("_")[0]))
     if not pairs:
@@ -150,12 +156,10 @@ def find_pairs(folder: str) -> list[Pair]:
 
 def _datasets(folder: str) -> dict[str, str]:
     """The data set of each name that meta.csv tells: its columns id and dataset."""
-    path = os.path.join(folder, _META)
-    if not os.path.exists(path):
-        return {}
+    path = storage.join(folder, _META)
     try:
-        with open(path, encoding="utf-8", newline="") as file:
-            rows = list(csv.DictReader(file))
+        text = storage.storage_for(path).read(path).decode()
+        rows = list(csv.DictReader(io.StringIO(text, newline="")))
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise UserError(f"{path}: cannot be read: {error}") from error
     return {r["id"]: r["dataset"] for r in rows if r.get("id") and r.get("dataset")}
@@ -183,7 +187,8 @@ def _check(pairs: list[Pair]) -> None:
 def _read_true(path: str) -> NDArray[np.float32]:
     """Measured depth: float32 metres [height, width], 0 where there is none."""
     try:
-        image = cv2.imdecode(np.fromfile(path, np.uint8), cv2.IMREAD_UNCHANGED)
+        data = np.frombuffer(storage.storage_for(path).read(path), np.uint8)
+        image = cv2.imdecode(data, cv2.IMREAD_UNCHANGED)
     except (OSError, cv2.error) as error:
         raise UserError(f"{path}: cannot be read: {error}") from error
     if image is None or image.dtype != np.uint16 or image.ndim != 2:
@@ -211,13 +216,14 @@ def _make(
         raise UserError(f"{pair.path}: {error}") from error
     at_size = resize_depth(depth, size)
     true = _read_true(pair.true_path) if pair.true_path else None
-    stem = os.path.join(output, pair.name)
-    try:
-        np.save(f"{stem}.depth.npy", depth)
-        given_pictures.depth_png(at_size).tofile(f"{stem}.depth.png")
-        cv2.imencode(".jpg", preview(picture, at_size, true))[1].tofile(f"{stem}.preview.jpg")
-    except OSError as error:
-        raise UserError(f"--output {output}: cannot be written: {error}") from error
+    array = io.BytesIO()
+    np.save(array, depth)
+    files: dict[str, pictures.Array | bytes] = {
+        f"{pair.name}.depth.npy": array.getvalue(),
+        f"{pair.name}.depth.png": given_pictures.depth_png(at_size),
+        f"{pair.name}.preview.jpg": cv2.imencode(".jpg", preview(picture, at_size, true))[1],
+    }
+    given_pictures.write(output, files)
     print(
         f"{pair.path}: {size[0]}x{size[1]}, fed as {network.size[0]}x{network.size[1]}, depth "
         f"{depth.min():.2f} to {depth.max():.2f} m, median {np.median(depth):.2f} m",

@@ -1,4 +1,4 @@
-"""From the options to a depth network: downloaded if need be, checked, described."""
+"""From the options to a depth network: fetched if need be, checked, described."""
 
 from __future__ import annotations
 
@@ -9,16 +9,19 @@ from models import depth_card, fetch
 from models.depth_card import DepthModel, DepthModelError
 from models.fetch import FetchError
 from pipeline.exit_codes import UserError
+from transforms import network_files, storage
 
 
 def choose(asked: argparse.Namespace) -> tuple[DepthModel | None, str | None]:
-    """The depth network that is asked for, and where it lies. Nothing is loaded yet.
+    """The depth network that is asked for, and where it comes from. Nothing is loaded yet.
 
     Args:
         asked: The options of pipeline.options.add_depth_model.
 
     Returns:
-        What the network is and its path; None and None for "none".
+        What the network is, and its source: a local path, a gs:// path or an http address, of
+        which transforms.network_files.on_this_machine makes a local path on any machine. None and
+        None for "none".
 
     Raises:
         UserError: It cannot be had, or is none that can be used.
@@ -37,10 +40,13 @@ def choose(asked: argparse.Namespace) -> tuple[DepthModel | None, str | None]:
         "metres_per_unit": asked.depth_output_unit,
         "max_depth_m": asked.depth_max,
     }
-    path, address = name, None
-    if published:
-        path, address = _download(published, asked.depth_model_url)
+    source, address = name, None
     try:
+        if published:
+            source, path = _download(published, asked.depth_model_url)
+            address = source
+        else:
+            path = network_files.local_copy(name)
         model = depth_card.inspect(
             path,
             {key: value for key, value in overrides.items() if value is not None},
@@ -49,18 +55,20 @@ def choose(asked: argparse.Namespace) -> tuple[DepthModel | None, str | None]:
             batch_size=asked.depth_batch_size,
             address=address,
         )
+    except FetchError as error:
+        advice = (
+            ". --depth_model_url gives another address; a file that is there already is given by "
+            "its path"
+        )
+        raise UserError(f"--depth_model {name}: {error}{advice if published else ''}") from error
     except DepthModelError as error:
         raise UserError(str(error)) from error
-    return model, path
+    return model, source
 
 
 def _download(published: str, url: str | None) -> tuple[str, str]:
-    """The file of a published network in the cache, and its address."""
-    try:
-        path = str(fetch.fetch_published(published, url=url))
-    except FetchError as error:
-        raise UserError(
-            f"--depth_model {published}: {error}. --depth_model_url gives another address; a file "
-            "that is there already is given by its path"
-        ) from error
-    return path, str(fetch.read_record(path).get("url", url))
+    """The address of a published network, and the path of its file in the cache."""
+    address = fetch.published_address(published, url)
+    if storage.is_gcs(address):
+        return address, network_files.local_copy(address)
+    return address, str(fetch.fetch_published(published, url=url))

@@ -7,6 +7,7 @@ import dataclasses
 import os
 import sys
 import time
+from typing import TYPE_CHECKING
 
 from pipeline import depth_model, options, processes
 from pipeline.exit_codes import OK, UserError
@@ -17,6 +18,9 @@ from transforms import job as jobs
 from transforms.catalogue import BACKGROUND, FOREGROUND, Checked, InputError
 from transforms.job import Configuration, Job
 from transforms.shard_plan import units_by_split
+
+if TYPE_CHECKING:
+    from pipeline.cloud_workers import Workers
 
 # What a data set of ours consists of, besides the folders bgN: all that --overwrite deletes.
 _OURS = (
@@ -47,7 +51,8 @@ class Request:
         paths: Where each input is, by kind and file name.
         depth_path: Where the depth network lies, or None.
         workers: Number of processes.
-        beam_options: Options for Beam, as given.
+        beam_options: Options for Beam, completed for its runner.
+        cloud: What workers in the cloud are to be; None where the job runs on this machine.
     """
 
     output: str
@@ -57,6 +62,7 @@ class Request:
     depth_path: str | None
     workers: int
     beam_options: list[str]
+    cloud: Workers | None = None
 
 
 def main(arguments: list[str]) -> int:
@@ -71,26 +77,34 @@ def main(arguments: list[str]) -> int:
     parser = options.generate_parser()
     started = time.monotonic()
     asked, beam_options = options.parse(parser, arguments)
-    if not asked.plan:
-        processes.warm_up()  # imports Beam meanwhile, which takes as long as the checks
     asked.output = asked.output.rstrip("/") or "/"
+    runner = _other_runner(beam_options)
+    cloud, beam_options = _cloud(asked, runner, beam_options)
+    if not asked.plan and not runner:
+        processes.warm_up()  # imports Beam meanwhile, which takes as long as the checks
     configuration = _configuration(asked)
     stored = stored_job(asked)
     request = _request(asked, configuration, stored, beam_options)
+    request = dataclasses.replace(request, cloud=cloud)
     if asked.plan:
         from pipeline import plan
 
-        plan.show(request.job, request.stored, request.paths, request.depth_path, request.workers)
+        estimate = plan.show(
+            request.job, request.stored, request.paths, request.depth_path, request.workers
+        )
+        if cloud is not None:
+            from pipeline import cloud_plan
+
+            cloud_plan.show(request.job, estimate, cloud, asked, beam_options)
         return OK
     with hold(asked.output):
         if asked.overwrite:
             delete(asked.output)
         _store(request)
-        runner = _other_runner(beam_options)
-        if runner:
+        if runner and cloud is not None:
             from pipeline import remote
 
-            return remote.run(request.output, request.job, request.depth_path, beam_options)
+            return remote.run(request.output, request.job, request.depth_path, beam_options, cloud)
         from pipeline import local
 
         return local.run(
@@ -113,9 +127,29 @@ def _other_runner(beam_options: list[str]) -> str | None:
     return None if runner in (None, "FnApiRunner") else runner
 
 
+def _cloud(
+    asked: argparse.Namespace, runner: str | None, beam_options: list[str]
+) -> tuple[Workers | None, list[str]]:
+    """What workers in the cloud are to be, and Beam's options completed for the runner."""
+    elsewhere = runner is not None or (asked.plan and storage.is_gcs(asked.output))
+    of_gpu = (asked.gpu_processes, asked.accelerator, asked.min_ram)
+    if not elsewhere and asked.gpu == "none" and of_gpu == (None, None, None):
+        return None, beam_options  # without importing Beam
+    from pipeline import cloud_workers, dataflow
+
+    if dataflow.is_dataflow(runner) and not asked.plan:
+        beam_options = dataflow.complete(asked.output, beam_options)
+    workers = cloud_workers.choose(asked, beam_options, _canvas(asked), elsewhere)
+    return workers, beam_options
+
+
+def _canvas(asked: argparse.Namespace) -> tuple[int, int]:
+    return asked.canvas or (2 * asked.size[0], 2 * asked.size[1])
+
+
 def _configuration(asked: argparse.Namespace) -> Configuration:
     mask_format, depth_format = formats(asked)
-    canvas = asked.canvas or (2 * asked.size[0], 2 * asked.size[1])
+    canvas = _canvas(asked)
     if asked.size[0] * canvas[1] != asked.size[1] * canvas[0]:
         raise UserError(
             f"--size {asked.size[0]}x{asked.size[1]} and --canvas {canvas[0]}x{canvas[1]} have "
@@ -304,7 +338,14 @@ def delete(output: str) -> None:
     goes last, so that what is left after a crash is still known to be ours.
     """
     store = storage.storage_for(output)
-    for name in (jobs.COMMITS, jobs.FAILED, jobs.SHARDS, jobs.BLOCKS, jobs.JOINING):
+    for name in (
+        jobs.COMMITS,
+        jobs.FAILED,
+        jobs.SHARDS,
+        jobs.BLOCKS,
+        jobs.JOINING,
+        jobs.DEPTH_MODEL,
+    ):
         store.delete(storage.join(output, name))
     for name in store.children(output):
         if (name in _OURS and name != "_work") or (name.startswith("bg") and name[2:].isdecimal()):

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.exit_codes import UserError
-from transforms import catalogue, pictures
+from transforms import catalogue, pictures, storage
 from transforms.catalogue import InputError
 from transforms.pictures import PictureError
 
@@ -25,10 +25,11 @@ def find(sources: list[str]) -> list[str]:
     """
     paths = []
     for source in sources:
-        if os.path.isfile(source):
+        store = storage.storage_for(source)
+        if store.size(source) is not None:
             paths.append(source)
             continue
-        if not os.path.exists(source) and not any(c in source for c in "*?["):
+        if not storage.is_pattern(source) and not store.exists(source):
             raise UserError(f"{source}: no such file or folder")
         try:
             paths += catalogue.find(source, "IMAGE")[0]
@@ -68,8 +69,7 @@ def read(path: str) -> pictures.Array:
         UserError: It cannot be read.
     """
     try:
-        with open(path, "rb") as file:
-            rgb = pictures.read_picture(file.read())
+        rgb = pictures.read_picture(storage.storage_for(path).read(path))
     except OSError as error:
         raise UserError(f"{path}: cannot be read: {error.strerror or error}") from error
     except PictureError as error:
@@ -78,15 +78,35 @@ def read(path: str) -> pictures.Array:
 
 
 def make_folder(output: str) -> None:
-    """Makes the folder of --output.
+    """Makes the folder of --output, where files need one.
 
     Raises:
         UserError: It cannot be made.
     """
+    if storage.is_gcs(output):
+        return
     try:
         os.makedirs(output, exist_ok=True)
     except OSError as error:
         raise UserError(f"--output {output}: cannot be made: {error.strerror}") from error
+
+
+def write(output: str, files: dict[str, pictures.Array | bytes]) -> None:
+    """Writes files into the folder of --output, local or gs://.
+
+    Args:
+        output: The folder.
+        files: Their bytes by their names.
+
+    Raises:
+        UserError: They cannot be written.
+    """
+    try:
+        storage.storage_for(output).write_many(
+            (storage.join(output, name), bytes(data)) for name, data in files.items()
+        )
+    except OSError as error:
+        raise UserError(f"--output {output}: cannot be written: {error.strerror}") from error
 
 
 def resize_map(values: NDArray[np.float32], size: tuple[int, int]) -> NDArray[np.float32]:

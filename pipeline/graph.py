@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterator
 
 import apache_beam as beam
 
+from models.depth_card import DENSEDEPTH
 from pipeline.graph_arguments import GraphArguments, SliceOfShards
 from transforms.compose import FAILED, Compose, DropCommitted
 from transforms.estimate_depth import DepthModelHandler, EstimateDepth
@@ -29,7 +31,12 @@ def _handler(a: GraphArguments) -> DepthModelHandler | None:
     """The RunInference handler of the depth network, if there is one."""
     if a.depth_path is None or a.depth_model is None:
         return None
-    return DepthModelHandler(a.depth_path, a.depth_model, a.canvas, a.depth_threads, a.unit_size)
+    model = a.depth_model
+    # Only here: the stored job does not depend on the GPU that happens to work on it. Networks of
+    # other kinds may have a batch of their own.
+    if a.gpu_batch is not None and model.kind == DENSEDEPTH and model.batch_size is None:
+        model = dataclasses.replace(model, batch_size=a.gpu_batch)
+    return DepthModelHandler(a.depth_path, model, a.canvas, a.depth_threads, a.unit_size)
 
 
 class Generate(beam.PTransform):
@@ -64,6 +71,11 @@ class Generate(beam.PTransform):
 
 def generate(root: beam.Pipeline, arguments: GraphArguments) -> beam.PCollection:
     """Keys, resume, one shuffle of keys, Generate. Gives Committed for every unit made."""
+    make: beam.PTransform = Generate(arguments)
+    if arguments.hints:
+        # On the composite alone: a hint on a single step would cut it off from its neighbours,
+        # and pixels would travel between them.
+        make = make.with_resource_hints(**dict(arguments.hints))
     return (
         root
         | "Backgrounds" >> beam.Create(range(1, arguments.backgrounds + 1), reshuffle=False)  # int
@@ -73,7 +85,7 @@ def generate(root: beam.Pipeline, arguments: GraphArguments) -> beam.PCollection
             WorkUnit
         )  # WorkUnit
         | "Reshuffle" >> beam.Reshuffle()  # WorkUnit: only keys cross
-        | "Generate" >> Generate(arguments)  # Committed
+        | "Generate" >> make  # Committed
     )
 
 

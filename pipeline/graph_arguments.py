@@ -29,6 +29,8 @@ class GraphArguments:
         slice_index: Which slice of the units to make, from 0.
         slices: Number of slices.
         without: Names of units that are not to be made.
+        hints: Resource hints of Generate, by name: for runners that know them.
+        gpu_batch: The most pictures of a call of DenseDepth on the workers' GPU; None: by itself.
     """
 
     output: str
@@ -47,6 +49,8 @@ class GraphArguments:
     slice_index: int = 0
     slices: int = 1
     without: frozenset[str] = frozenset()
+    hints: tuple[tuple[str, str], ...] = ()
+    gpu_batch: int | None = None
 
     @classmethod
     def of(cls, output: str, job: jobs.Job, depth_path: str | None, threads: int) -> GraphArguments:

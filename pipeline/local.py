@@ -20,6 +20,7 @@ from transforms.job import ERRORS, GENERATION, REPORT, Job
 from transforms.work_unit import WorkUnit, sample_numbers
 
 if TYPE_CHECKING:
+    from pipeline.worker import SliceMade
     from transforms.summarise import Summary
 
 # Deaths of worker processes at one unit after which it is recorded as failed.
@@ -62,7 +63,8 @@ def run(
         print(f"Resuming: {samples_done:,} of {job.samples:,} samples are there.", file=sys.stderr)
     threads = max(1, available_cores() // workers)
     group = ProcessGroup(meter.ARRAY_LENGTH, threads)
-    totals, peak, joining = [0] * meter.ARRAY_LENGTH, 0, {}
+    totals, joining = [0] * meter.ARRAY_LENGTH, {}
+    made: list[SliceMade] = []
     try:
         if missing:
             # One thread for depth, whatever the number of workers: TensorFlow's sums differ in
@@ -74,7 +76,7 @@ def run(
             )
             progress = Progress("samples", job.samples, samples_done)
             with contextlib.closing(progress):
-                totals, peak = _make(group, progress, whole, min(workers, missing), beam_options)
+                totals, made = _make(group, progress, whole, min(workers, missing), beam_options)
         if job.configuration.in_records:
             joining = join(group, output, workers)
     except WorkerError as error:
@@ -84,7 +86,7 @@ def run(
             file=sys.stderr,
         )
         return SOME_FAILED
-    timings = _timings(totals, workers, started, peak) | joining
+    timings = _timings(totals, workers, started, made) | joining
     (summary,), _ = group.run("pipeline.worker:summarise_output", [(output, timings)])
     _report(output, job, summary, time.monotonic() - started)
     return OK if summary.samples == job.samples else SOME_FAILED
@@ -110,8 +112,8 @@ def _make(
     whole: GraphArguments,
     workers: int,
     beam_options: list[str],
-) -> tuple[list[int], int]:
-    """Runs Generate over all slices: sums of the counters, greatest memory of a worker."""
+) -> tuple[list[int], list[SliceMade]]:
+    """Runs Generate over all slices: the counters of all, and what is to be told of each."""
     slices = [
         SliceOfGenerate(dataclasses.replace(whole, slice_index=i, slices=workers), beam_options)
         for i in range(workers)
@@ -145,8 +147,9 @@ def _make(
             argument, graph=dataclasses.replace(argument.graph, without=without)
         )
 
-    peaks, totals = group.run("pipeline.worker:make_slice", slices, on_tick, on_death)
-    return totals, max(peaks)
+    made, totals = group.run("pipeline.worker:make_slice", slices, on_tick, on_death)
+    totals[failed] += given_up
+    return totals, made
 
 
 def join(group: ProcessGroup, output: str, workers: int) -> dict[str, Any]:
@@ -167,7 +170,9 @@ def join(group: ProcessGroup, output: str, workers: int) -> dict[str, Any]:
     }
 
 
-def _timings(totals: list[int], workers: int, started: float, peak: int) -> dict[str, Any]:
+def _timings(
+    totals: list[int], workers: int, started: float, made: list[SliceMade]
+) -> dict[str, Any]:
     """What generation.json says of a run."""
     counted = dict(zip(meter.COUNTERS, totals, strict=False))
     return {
@@ -181,7 +186,9 @@ def _timings(totals: list[int], workers: int, started: float, peak: int) -> dict
         "compose_s": counted["compose_microseconds"] / 1e6,
         "depth_s": counted["depth_microseconds"] / 1e6,
         "write_s": counted["write_microseconds"] / 1e6,
-        "peak_memory_of_a_worker_bytes": peak,
+        "depth_batches": meter.batch_sizes(totals),
+        "gpus": sorted({one.gpu for one in made if one.gpu}),
+        "peak_memory_of_a_worker_bytes": max((one.peak_memory for one in made), default=0),
         "peak_memory_of_the_launcher_bytes": peak_memory(),
     }
 

@@ -3,18 +3,38 @@
 from __future__ import annotations
 
 import argparse
-import contextlib
 import difflib
-import math
-import re
 from collections.abc import Callable
 from typing import Any, NoReturn
 
 from models.depth_card import PRECISIONS
+from pipeline import cloud_options
 from pipeline.exit_codes import WRONG_USE
+from pipeline.option_types import (
+    add_switch,
+    boolean,
+    number,
+    numbers,
+    scale,
+    size,
+    splits,
+)
 
-_SIZE = re.compile(r"(\d+)(?:[xX](\d+))?")
-_SPLIT = re.compile(r"([A-Za-z][A-Za-z0-9_]*)=([0-9.eE+-]+)")
+__all__ = [
+    "Parser",
+    "add_depth_model",
+    "add_switch",
+    "boolean",
+    "generate_parser",
+    "number",
+    "numbers",
+    "parse",
+    "parse_all",
+    "scale",
+    "size",
+    "splits",
+    "suggest",
+]
 
 
 class Parser(argparse.ArgumentParser):
@@ -36,104 +56,6 @@ def suggest(unknown: str, known: list[str]) -> str:
     exact = [k for k in known if k.replace("-", "_") == "--" + name.lstrip("-").replace("-", "_")]
     near = exact or difflib.get_close_matches(name, known, n=1, cutoff=0.6)
     return f"unknown option {name}" + (f"; did you mean {near[0]}?" if near else "")
-
-
-def size(text: str) -> tuple[int, int]:
-    """Width and height of N or WxH."""
-    match = _SIZE.fullmatch(text)
-    if not match:
-        raise argparse.ArgumentTypeError(f"{text!r} is neither N nor WxH (pixels)")
-    width = int(match[1])
-    height = int(match[2] or match[1])
-    if not (8 <= width <= 8192 and 8 <= height <= 8192):
-        raise argparse.ArgumentTypeError(f"{text!r}: sides must be 8..8192 pixels")
-    return width, height
-
-
-def boolean(text: str) -> bool:
-    """true or false, as a Flex Template hands them over."""
-    if text.lower() in ("true", "yes", "1"):
-        return True
-    if text.lower() in ("false", "no", "0"):
-        return False
-    raise argparse.ArgumentTypeError(f"{text!r} is neither true nor false")
-
-
-def number(least: float, greatest: float, kind: type = float) -> Callable[[str], Any]:
-    """A parser of numbers in a closed range."""
-
-    def parse(text: str) -> Any:
-        try:
-            value = kind(text)
-        except ValueError:
-            value = math.nan
-        if not least <= value <= greatest:
-            word = "a whole number" if kind is int else "a number"
-            upper = "" if math.isinf(greatest) else f" to {greatest:g}"
-            raise argparse.ArgumentTypeError(f"{text!r} is not {word} from {least:g}{upper}")
-        return value
-
-    return parse
-
-
-def numbers(count: int, what: str) -> Callable[[str], tuple[float, ...]]:
-    """A parser of a fixed number of finite numbers with commas between them."""
-
-    def parse(text: str) -> tuple[float, ...]:
-        try:
-            values = tuple(float(part) for part in text.split(","))
-        except ValueError:
-            values = ()
-        if len(values) != count or not all(math.isfinite(v) for v in values):
-            raise argparse.ArgumentTypeError(f"{text!r} is not {what}")
-        return values
-
-    return parse
-
-
-def scale(text: str) -> tuple[float, float]:
-    """MIN,MAX of --fg_scale."""
-    least, greatest = numbers(2, "MIN,MAX, such as 0.3,0.6")(text)
-    if not 0 < least <= greatest <= 1:
-        raise argparse.ArgumentTypeError(f"{text!r}: 0 < MIN <= MAX <= 1 must hold")
-    return least, greatest
-
-
-def splits(text: str) -> list[tuple[str, float]]:
-    """Names and shares of NAME=SHARE,..."""
-    found: dict[str, float] = {}
-    for part in text.split(","):
-        match = _SPLIT.fullmatch(part.strip())
-        share = -1.0
-        with contextlib.suppress(ValueError):
-            share = float(match[2]) if match else share
-        if not match or not 0 <= share <= 1:
-            raise argparse.ArgumentTypeError(f"{part!r} is not NAME=SHARE with a share of 0..1")
-        if match[1] in found:
-            raise argparse.ArgumentTypeError(f"split {match[1]} is there twice")
-        found[match[1]] = share
-    if abs(sum(found.values()) - 1) > 1e-6:
-        raise argparse.ArgumentTypeError(f"the shares in {text!r} do not sum to 1")
-    return list(found.items())
-
-
-def add_switch(add: Callable[..., Any], name: str, text: str) -> None:
-    """Adds an option that is off unless it is given, alone or with true or false.
-
-    Args:
-        add: add_argument of the parser, or of a group of it.
-        name: The option.
-        text: Its help.
-    """
-    add(
-        name,
-        type=boolean,
-        nargs="?",
-        const=True,
-        default=False,
-        metavar="true|false",
-        help=text,
-    )
 
 
 def generate_parser() -> Parser:
@@ -266,6 +188,7 @@ def generate_parser() -> Parser:
     add_switch(
         add, "--plan", "say what would be made, how many bytes and how long it would take, and stop"
     )
+    cloud_options.add(parser)
     return parser
 
 

@@ -11,7 +11,7 @@ import numpy as np
 from models import depth_network
 from models.depth_card import DepthModel
 from pipeline.progress import byte_size, duration
-from transforms import catalogue, commit
+from transforms import catalogue, commit, network_files
 from transforms import job as jobs
 from transforms.compose import canvases_of, compose
 from transforms.job import Job
@@ -22,13 +22,30 @@ from transforms.write import write_unit
 _MEASURED_UNITS = 6
 
 
+@dataclasses.dataclass(frozen=True)
+class Estimate:
+    """What one sample costs, measured on this machine.
+
+    Attributes:
+        seconds: Seconds of one process, without depth.
+        depth_seconds: Seconds of one process for its depth; 0 without depth.
+        bytes: Bytes of its files, or of its record.
+        samples: Number of samples that this is measured on.
+    """
+
+    seconds: float
+    depth_seconds: float
+    bytes: float
+    samples: int
+
+
 def show(
     job: Job,
     stored: Job | None,
     paths: dict[tuple[str, str], str],
     depth_path: str | None,
     workers: int,
-) -> None:
+) -> Estimate:
     """Prints counts and an estimate of bytes and time.
 
     Args:
@@ -37,6 +54,9 @@ def show(
         paths: Where each input is, by kind and file name.
         depth_path: Where the depth network lies, or None.
         workers: Number of processes.
+
+    Returns:
+        What one sample costs.
     """
     c = job.configuration
     directions = "as given and mirrored" if c.mirror else "as given"
@@ -56,14 +76,16 @@ def show(
     for name, _ in c.splits:
         count = sum(b.split == name for b in job.backgrounds)
         print(f"  split {name}: {count:,} backgrounds, {count * _per_background(job):,} samples")
-    seconds, size, samples = _measure(job, paths, depth_path)
-    wall = seconds / samples * job.samples / workers
+    one = _measure(job, paths, depth_path)
+    seconds = one.seconds + one.depth_seconds
     print(
-        f"About {byte_size(size / samples * job.samples)}, {duration(wall)} with {workers} "
-        f"workers (measured on {samples} samples: {samples / seconds:,.0f} a second and worker)"
+        f"About {byte_size(one.bytes * job.samples)}, "
+        f"{duration(seconds * job.samples / workers)} with {workers} workers (measured on "
+        f"{one.samples} samples: {1 / seconds:,.0f} a second and worker)"
     )
     if c.in_records:
-        _show_shards(job, size / samples)
+        _show_shards(job, one.bytes)
+    return one
 
 
 def _show_shards(job: Job, record_bytes: float) -> None:
@@ -83,10 +105,8 @@ def _per_background(job: Job) -> int:
     return job.samples // len(job.backgrounds)
 
 
-def _measure(
-    job: Job, paths: dict[tuple[str, str], str], depth_path: str | None
-) -> tuple[float, int, int]:
-    """Makes a few units in a temporary folder: seconds, bytes, samples."""
+def _measure(job: Job, paths: dict[tuple[str, str], str], depth_path: str | None) -> Estimate:
+    """Makes a few units in a temporary folder."""
     count = min(_MEASURED_UNITS, len(job.backgrounds) * len(job.foregrounds))
     # A small data set of the same kind, with inputs from all over.
     backgrounds = _spread(job.backgrounds, count)
@@ -100,26 +120,34 @@ def _measure(
         network = None
         if depth_path and c.depth_model:
             model = DepthModel.from_dict(c.depth_model)
-            network = depth_network.load(depth_path, model, c.canvas, 1, c.placements[0])
+            path = network_files.on_this_machine(depth_path, model)
+            network = depth_network.load(path, model, c.canvas, 1, c.placements[0])
         units = [
             WorkUnit(i % len(backgrounds) + 1, i % len(foregrounds) + 1, False, 0)
             for i in range(count)
         ]
 
+        in_depth = 0.0
+
         def make(unit: WorkUnit) -> int:
+            nonlocal in_depth
             composed = compose(output, version, unit)
+            before = time.perf_counter()
             metres = network.predict(canvases_of(composed)) if network else None
+            in_depth += time.perf_counter() - before
             record = write_unit(output, small, composed, metres)
             commit.write(output, record)
             return sum(record.columns.get("record_bytes", record.sizes.values()))
 
         for unit in units:
             make(unit)  # the first time is not like the others: decoding, tracing
+        in_depth = 0.0
         start = time.perf_counter()
         size = sum(make(unit) for unit in units)
         seconds = time.perf_counter() - start
         samples = sum(len(sample_numbers(c.placements, c.mirror, unit)) for unit in units)
-        return seconds, size, samples
+        others = seconds - in_depth
+        return Estimate(others / samples, in_depth / samples, size / samples, samples)
 
 
 def _spread(entries: list[jobs.InputPicture], count: int) -> list[jobs.InputPicture]:

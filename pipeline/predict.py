@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 
 import cv2
@@ -11,9 +10,11 @@ from numpy.typing import NDArray
 
 from models import trained_card
 from models.compact_network import BACKGROUND
+from models.fetch import FetchError
 from pipeline import given_pictures, options
 from pipeline.exit_codes import OK, UserError
 from pipeline.processes import available_cores
+from transforms import network_files, storage
 from transforms.pictures import Array
 
 SHEET = "predictions.jpg"
@@ -32,8 +33,8 @@ def _parser() -> options.Parser:
     )
     add = parser.add_argument
     add("images", nargs="+", metavar="IMAGE", help="picture files, folders or glob patterns")
-    add("--model", required=True, metavar="DIR", help="folder made by fgbg train")
-    add("--output", required=True, metavar="FOLDER", help="where the files are written")
+    add("--model", required=True, metavar="DIR", help="folder made by fgbg train, local or gs://")
+    add("--output", required=True, metavar="FOLDER", help="where to, local or gs://")
     add(
         "--background",
         default=None,
@@ -62,8 +63,9 @@ def main(arguments: list[str]) -> int:
     asked = options.parse_all(_parser(), arguments)
     paths = given_pictures.find(asked.images)
     try:
-        card = trained_card.read(asked.model.rstrip("/") or "/")
-    except ValueError as error:
+        folder = network_files.local_copy(asked.model)
+        card = trained_card.read(folder.rstrip("/") or "/")
+    except (ValueError, FetchError) as error:
         raise UserError(f"--model: {error}") from error
     pair = BACKGROUND in card["inputs"].get("names", ())
     if pair and asked.background is None:
@@ -78,7 +80,7 @@ def main(arguments: list[str]) -> int:
     from models.trained_network import TrainedNetwork
 
     try:
-        network = TrainedNetwork(asked.model, available_cores())
+        network = TrainedNetwork(folder, available_cores())
     except ValueError as error:
         raise UserError(f"--model: {error}") from error
     rows: list[Array] = []
@@ -99,8 +101,8 @@ def main(arguments: list[str]) -> int:
         if depth is not None:
             words += f", depth {depth.min():.2f} to {depth.max():.2f} m"
         print(f"{path}: {size[0]}x{size[1]}, {words}", file=sys.stderr)
-    sheet = os.path.join(asked.output, SHEET)
-    _store(asked.output, {sheet: cv2.imencode(".jpg", np.concatenate(rows))[1]})
+    given_pictures.write(asked.output, {SHEET: cv2.imencode(".jpg", np.concatenate(rows))[1]})
+    sheet = storage.join(asked.output, SHEET)
     print(f"{asked.output}: {len(paths)} pictures; look at {sheet}")
     return OK
 
@@ -158,18 +160,9 @@ def _sheet_row(view: Array, panels: int) -> Array:
 def _write(
     output: str, name: str, mask: NDArray[np.bool_], depth: NDArray[np.float32] | None, view: Array
 ) -> None:
-    stem = os.path.join(output, name)
     white = mask.astype(np.uint8) * np.uint8(255)
-    files = {f"{stem}.mask.png": cv2.imencode(".png", white)[1]}
+    files: dict[str, Array | bytes] = {f"{name}.mask.png": cv2.imencode(".png", white)[1]}
     if depth is not None:
-        files[f"{stem}.depth.png"] = given_pictures.depth_png(depth)
-    files[f"{stem}.preview.jpg"] = cv2.imencode(".jpg", view)[1]
-    _store(output, files)
-
-
-def _store(output: str, files: dict[str, Array]) -> None:
-    try:
-        for path, data in files.items():
-            data.tofile(path)
-    except OSError as error:
-        raise UserError(f"--output {output}: cannot be written: {error}") from error
+        files[f"{name}.depth.png"] = given_pictures.depth_png(depth)
+    files[f"{name}.preview.jpg"] = cv2.imencode(".jpg", view)[1]
+    given_pictures.write(output, files)

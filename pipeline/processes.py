@@ -8,6 +8,7 @@ that dies is noticed, and its slice goes on in a new one; what was committed sta
 from __future__ import annotations
 
 import dataclasses
+import functools
 import importlib
 import multiprocessing
 import multiprocessing.sharedctypes
@@ -22,6 +23,7 @@ from multiprocessing import connection, forkserver
 from typing import Any
 
 from pipeline.exit_codes import UserError
+from transforms import meter
 
 # How often the launcher looks up to show progress, in seconds.
 _TICK_S = 0.25
@@ -101,12 +103,12 @@ class ProcessGroup:
         Args:
             task: "module:function", which this process need not import.
             arguments: Its arguments.
-            on_tick: Called a few times a second with the sums of all processes' counters.
+            on_tick: Called a few times a second with the counters of all processes as one.
             on_death: Called when a process died, with its counters, its argument and how it died;
                 gives the argument to go on with.
 
         Returns:
-            The results in order, and the sums of the counters.
+            The results in order, and the counters of all processes as one (meter.combine).
 
         Raises:
             UserError: A task raised it.
@@ -117,8 +119,8 @@ class ProcessGroup:
         results: list[Any] = [None] * len(arguments)
 
         def tick() -> None:
-            live = [sum(column) for column in zip(*(w.counters for w in workers.values()))]
-            on_tick([a + b for a, b in zip(totals, live)] if live else totals)
+            live = (worker.counters for worker in workers.values())
+            on_tick(functools.reduce(meter.combine, live, totals))
 
         try:
             while workers:
@@ -133,8 +135,7 @@ class ProcessGroup:
                     except (EOFError, OSError):
                         kind, value = "died", None
                     worker.process.join()
-                    for i, amount in enumerate(worker.counters):
-                        totals[i] += amount
+                    totals = meter.combine(totals, worker.counters)
                     del workers[index]
                     if kind == "result":
                         results[index] = value

@@ -14,7 +14,7 @@ from typing import Any
 
 from models import tensorflow_process, trained_card
 from models.compact_network import DEPTH, MASK
-from models.download import file_sha256
+from models.download import FetchError, file_sha256
 from models.training import samples
 from models.training.samples import TEST, TRAIN, VALIDATION, Settings, TrainingError
 from pipeline import options, train_options, training_run, training_set
@@ -25,6 +25,7 @@ from pipeline.progress import Progress
 from pipeline.train_options import AUTO, BUILTIN, NEW
 from pipeline.training_run import CHECKPOINT, Run
 from pipeline.training_set import TrainingSet
+from transforms import network_files, storage
 
 _EXAMPLES, _LOGGED = 8, 4
 _LIBRARIES = ("fgbg", "tensorflow", "keras", "numpy")
@@ -41,8 +42,13 @@ def main(arguments: list[str]) -> int:
     """
     asked = options.parse_all(train_options.parser(), arguments)
     folder = asked.model_dir.rstrip("/") or "/"
-    if folder.startswith("gs://"):
+    if storage.is_gcs(folder):
         raise UserError(f"--model_dir {folder}: give a local folder, and copy it when it is done")
+    if storage.is_gcs(asked.init):
+        try:
+            asked.init = network_files.local_copy(asked.init)
+        except FetchError as error:
+            raise UserError(f"--init: {error}") from error
     init = _identity_of_init(asked.init)
     found = training_set.read(asked.data_set, asked.inputs == "pair", asked.limit)
     test = found

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import logging
 from collections.abc import MutableSequence
 from typing import Any
@@ -17,7 +18,7 @@ from pipeline.exit_codes import UserError
 from pipeline.graph import generate, join_shards
 from pipeline.graph_arguments import SliceOfGenerate, SliceOfShards
 from pipeline.processes import peak_memory
-from transforms import meter, shards
+from transforms import meter, network_files, shards
 from transforms.summarise import Summary, summarise
 from transforms.verify import VerifyArguments, verify
 
@@ -35,24 +36,39 @@ def set_up(counters: MutableSequence[int], threads: int) -> None:
     meter.share(counters)
 
 
-def make_slice(task: SliceOfGenerate) -> int:
-    """Makes the units of one slice. Returns the process' peak memory in bytes."""
+@dataclasses.dataclass(frozen=True)
+class SliceMade:
+    """What is to be told of a slice that was made.
+
+    Attributes:
+        peak_memory: Of its process, in bytes.
+        gpu: Name of the GPU that made its depth; None for the processor, or without depth.
+    """
+
+    peak_memory: int
+    gpu: str | None
+
+
+def make_slice(task: SliceOfGenerate) -> SliceMade:
+    """Makes the units of one slice."""
     graph = task.graph
+    gpu = None
     if graph.depth_path and graph.depth_model:
         try:
             # Loaded before the pipeline starts, so that its errors reach the person as they are.
-            depth_network.load(
-                graph.depth_path,
+            network = depth_network.load(
+                network_files.on_this_machine(graph.depth_path, graph.depth_model),
                 graph.depth_model,
                 graph.canvas,
                 graph.depth_threads,
                 graph.unit_size,
             )
+            gpu = network.gpu
         except DepthModelError as error:
             raise UserError(str(error)) from error
     with beam.Pipeline(FnApiRunner(), PipelineOptions(task.beam_options)) as root:
         generate(root, graph)
-    return peak_memory()
+    return SliceMade(peak_memory(), gpu)
 
 
 def plan_shards(output: str) -> list[str]:

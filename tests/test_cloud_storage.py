@@ -46,7 +46,7 @@ def bucket(emulator, monkeypatch) -> str:
     from transforms import storage
 
     monkeypatch.setenv("STORAGE_EMULATOR_HOST", emulator)
-    storage._gcs.cache_clear()
+    storage.forget_client()
     return f"gs://{BUCKET}"
 
 

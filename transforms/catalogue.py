@@ -80,11 +80,7 @@ def find(source: str, what: str) -> tuple[list[str], list[str]]:
         raise InputError(f"{what} {source}: no such folder")
     if not storage.is_gcs(source) and not os.path.isdir(source):
         raise InputError(f"{what} {source}: a file, not a folder; give its folder or a pattern")
-    if storage.is_gcs(source):
-        names = [name for name in store.walk(source) if "/" not in name]
-    else:
-        names = [name for name in os.listdir(source) if not _is_folder(source, name)]
-    visible = [name for name in names if not name.startswith(".")]
+    visible = [name for name in store.files(source) if not name.startswith(".")]
     visible = [name for name in visible if name != sources.SOURCES]
     found = [n for n in visible if os.path.splitext(n)[1].lower() in pictures.EXTENSIONS]
     ignored = sorted(set(visible) - set(found))
@@ -96,10 +92,6 @@ def find(source: str, what: str) -> tuple[list[str], list[str]]:
         )
     ordered = sorted(found, key=natural_order)
     return [storage.join(source, n) for n in ordered], [storage.join(source, n) for n in ignored]
-
-
-def _is_folder(source: str, name: str) -> bool:
-    return os.path.isdir(os.path.join(source, name))
 
 
 def check(

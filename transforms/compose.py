@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 import apache_beam as beam
 import numpy as np
 
-from transforms import commit, compositing, meter, pictures, placement, storage
+from transforms import allocation, commit, compositing, meter, pictures, placement, storage
 from transforms import job as jobs
 from transforms.compositing import Background, Composed
 from transforms.pictures import Array
@@ -125,6 +125,7 @@ class Compose(beam.DoFn):
         self._backgrounds_kept = backgrounds_kept
 
     def setup(self) -> None:
+        allocation.keep_freed_memory()
         jobs.read_cached(self._output, self._version)
 
     def process(self, unit: WorkUnit) -> Iterator[ComposedUnit | beam.pvalue.TaggedOutput]:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from models import depth_network
 from models.depth_card import DepthModel
-from transforms import meter
+from transforms import meter, network_files
 from transforms.compose import ComposedUnit, FailedUnit, canvases_of
 
 # A composed unit with the depth of its canvases, float32 metres [K, h, w].
@@ -26,7 +26,7 @@ class DepthModelHandler(ModelHandler[ComposedUnit, UnitWithDepth, depth_network.
     itself works in batches of a fixed size.
 
     Args:
-        path: Where the network lies.
+        source: Where the network comes from: a local path, a gs:// path or an http address.
         model: What it is.
         canvas: Width and height of the canvases.
         threads: CPU threads that it may use.
@@ -35,23 +35,22 @@ class DepthModelHandler(ModelHandler[ComposedUnit, UnitWithDepth, depth_network.
 
     def __init__(
         self,
-        path: str,
+        source: str,
         model: DepthModel,
         canvas: tuple[int, int],
         threads: int,
         unit_size: int | None = None,
     ) -> None:
         super().__init__(max_batch_size=1, min_batch_size=1)
-        self._path = path
+        self._source = source
         self._model = model
         self._canvas = canvas
         self._threads = threads
         self._unit_size = unit_size
 
     def load_model(self) -> depth_network.DepthNetwork:
-        return depth_network.load(
-            self._path, self._model, self._canvas, self._threads, self._unit_size
-        )
+        path = network_files.on_this_machine(self._source, self._model)
+        return depth_network.load(path, self._model, self._canvas, self._threads, self._unit_size)
 
     def run_inference(
         self,
@@ -62,9 +61,12 @@ class DepthModelHandler(ModelHandler[ComposedUnit, UnitWithDepth, depth_network.
         for unit in batch:
             try:
                 with meter.timed("depth_microseconds"):
-                    yield unit, model.predict(canvases_of(unit))
+                    depth = model.predict(canvases_of(unit), meter.batch)
             except Exception as error:
                 yield unit, FailedUnit.of(unit.unit, "EstimateDepth", error)
+            else:
+                meter.depth_made_on(model.gpu)
+                yield unit, depth
 
     def get_num_bytes(self, batch: Sequence[ComposedUnit]) -> int:
         # The default pickles the pixels to find out.

@@ -23,6 +23,7 @@ FAILED = "_work/failed"
 BLOCKS = "_work/blocks"
 SHARDS = "_work/shards"
 JOINING = "_work/joining"
+DEPTH_MODEL = "_work/depth_model"  # a network for workers elsewhere
 RECORDS = "tfrecord"
 BACKGROUNDS = "backgrounds"
 FOREGROUNDS = "foregrounds"

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import re
 import time
-from collections.abc import Iterator, MutableSequence
+from collections.abc import Iterator, MutableSequence, Sequence
 from typing import Any
 
 from transforms.work_unit import WorkUnit
@@ -27,10 +28,19 @@ COUNTERS = (
     "rows_checked",
     "shards_joined",
 )
-# After the counters: whether a unit is being made, and which.
-ARRAY_LENGTH = len(COUNTERS) + 1 + len(WorkUnit._fields)
+# Pictures in a call of the depth network: a distribution.
+BATCH_SIZE = "depth_batch_size"
+# A counter of this and the GPU's name counts the units whose depth was made there.
+DEVICE = "units_with_depth_on_"
+# After the counters: number of batches, their pictures, the most and (a complement, so that the
+# greatest is wanted of it too) the fewest pictures in one.
+_BATCHES = len(COUNTERS)
+_COMPLEMENT = 1 << 40
+_GREATEST = frozenset((_BATCHES + 2, _BATCHES + 3))
+# After these: whether a unit is being made, and which.
+_BUSY = _BATCHES + 4
+ARRAY_LENGTH = _BUSY + 1 + len(WorkUnit._fields)
 _INDEX = {name: i for i, name in enumerate(COUNTERS)}
-_BUSY = len(COUNTERS)
 
 _shared: MutableSequence[int] | None = None
 
@@ -48,11 +58,53 @@ def _metric(name: str) -> Any:
     return Metrics.counter(NAMESPACE, name)
 
 
+@functools.cache
+def _distribution(name: str) -> Any:
+    from apache_beam.metrics import Metrics
+
+    return Metrics.distribution(NAMESPACE, name)
+
+
 def count(name: str, amount: int = 1) -> None:
     """Adds to a counter of COUNTERS."""
     _metric(name).inc(amount)
     if _shared is not None:
         _shared[_INDEX[name]] += amount
+
+
+def batch(pictures: int) -> None:
+    """Adds a call of the depth network to the distribution of batch sizes."""
+    _distribution(BATCH_SIZE).update(pictures)
+    if _shared is not None:
+        _shared[_BATCHES] += 1
+        _shared[_BATCHES + 1] += pictures
+        _shared[_BATCHES + 2] = max(_shared[_BATCHES + 2], pictures)
+        _shared[_BATCHES + 3] = max(_shared[_BATCHES + 3], _COMPLEMENT - pictures)
+
+
+def depth_made_on(gpu: str | None) -> None:
+    """Counts a unit by the device that made its depth: a metric has no room for a text.
+
+    Args:
+        gpu: The GPU's name, None for the processor.
+    """
+    name = re.sub(r"\W+", "_", gpu) if gpu else "cpu"
+    _metric(DEVICE + name).inc()
+
+
+def combine(one: Sequence[int], other: Sequence[int]) -> list[int]:
+    """Two processes' arrays, or what was combined of several, as one."""
+    pairs = enumerate(zip(one, other, strict=True))
+    return [max(a, b) if i in _GREATEST else a + b for i, (a, b) in pairs]
+
+
+def batch_sizes(array: Sequence[int]) -> dict[str, float] | None:
+    """The distribution of batch sizes in an array, for JSON; None where there were no batches."""
+    count, total, most, complement = array[_BATCHES:_BUSY]
+    if not count:
+        return None
+    least = _COMPLEMENT - complement
+    return {"count": count, "min": least, "max": most, "mean": total / count}
 
 
 @contextlib.contextmanager

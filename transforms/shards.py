@@ -106,22 +106,32 @@ def _record_path(output: str, name: str) -> str:
 
 def is_joined(output: str, shard: Shard) -> bool:
     """Whether a shard is whole and recorded as what the plan says."""
+    size = storage.storage_for(output).size(storage.join(output, shard.path))
+    return size == shard.bytes and _is_recorded(output, shard)
+
+
+def _is_recorded(output: str, shard: Shard) -> bool:
     path = _record_path(output, shard.name)
-    store = storage.storage_for(output)
     try:
-        record = json.loads(store.read(path))
+        record = json.loads(storage.storage_for(path).read(path))
     except FileNotFoundError:
         return False
-    return (
-        record["fingerprint"] == shard.fingerprint()
-        and store.size(storage.join(output, shard.path)) == shard.bytes
-    )
+    return record["fingerprint"] == shard.fingerprint()
 
 
 def _joined(output: str, plan: Plan) -> set[Shard]:
+    store = storage.storage_for(output)
+    # Two listings first: on gs:// a shard that is not there costs no request of its own.
+    sizes = store.sizes(storage.join(output, RECORDS))
+    recorded = set(store.files(storage.join(output, SHARDS)))
+    there = [
+        shard
+        for shard in plan.shards
+        if f"{shard.name}.json" in recorded and sizes.get(shard.name) == shard.bytes
+    ]
     with ThreadPoolExecutor(_READERS if storage.is_gcs(output) else 1) as pool:
-        done = pool.map(lambda shard: is_joined(output, shard), plan.shards)
-        return {shard for shard, whole in zip(plan.shards, done, strict=True) if whole}
+        done = pool.map(lambda shard: _is_recorded(output, shard), there)
+        return {shard for shard, whole in zip(there, done, strict=True) if whole}
 
 
 def join(output: str, plan: Plan, name: str) -> int:

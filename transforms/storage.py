@@ -6,25 +6,27 @@ Names are final and deterministic, so that a repeated write replaces equal bytes
 from __future__ import annotations
 
 import contextlib
-import fnmatch
-import functools
+import errno
 import glob as local_glob
 import os
-import posixpath
 import shutil
+import threading
 from collections.abc import Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from typing import Any, BinaryIO, Protocol, cast
+from typing import BinaryIO, Protocol
 
-GCS_PREFIX = "gs://"
-GCS_THREADS = 8
-# Objects that one compose request takes.
-GCS_COMPOSED = 32
-# Bytes read ahead from an object that is read in order.
-_GCS_CHUNK = 4 << 20
+from transforms.paths import GCS_PREFIX, is_gcs, is_pattern, join
+
+__all__ = [
+    "GCS_PREFIX",
+    "Storage",
+    "forget_client",
+    "is_gcs",
+    "is_pattern",
+    "join",
+    "storage_for",
+]
+
 _COPIED_AT_ONCE = 1 << 20
-# Characters that make a path a pattern, as in Python's glob module.
-GLOB_CHARACTERS = frozenset("*?[")
 
 
 class Storage(Protocol):
@@ -54,6 +56,25 @@ class Storage(Protocol):
     def upload(self, local_path: str, path: str) -> None:
         """Puts a finished local file in place at once, without reading it into memory."""
 
+    def download(self, path: str, local_path: str, version: str | None = None) -> None:
+        """Copies a file to a local one, which may be partly there if this fails.
+
+        Args:
+            path: The file.
+            local_path: The copy.
+            version: As `versions` gave it: no other one is copied.
+
+        Raises:
+            FileNotFoundError: There is no such file, or it is of another version by now.
+        """
+
+    def versions(self, path: str) -> dict[str, str]:
+        """What tells the contents of a file, or of the files in a folder, from later ones.
+
+        Returns:
+            By name relative to the folder, "" for the file itself; empty where there is nothing.
+        """
+
     def concatenate(self, sources: list[str], target: str, workspace: str, size: int) -> None:
         """Joins files end to end; the target appears at once and whole.
 
@@ -71,6 +92,12 @@ class Storage(Protocol):
     def walk(self, folder: str) -> Iterator[str]:
         """Paths below the folder, relative to it with '/', sorted; nothing if it is absent."""
 
+    def sizes(self, folder: str) -> dict[str, int]:
+        """Bytes of each file below the folder, by its path relative to it."""
+
+    def files(self, folder: str) -> list[str]:
+        """Names of the files directly in the folder, sorted; nothing if it is absent."""
+
     def children(self, folder: str) -> list[str]:
         """Names of what is directly in the folder, sorted; nothing if it is absent."""
 
@@ -85,21 +112,6 @@ class Storage(Protocol):
 
     def delete_files(self, paths: Iterable[str]) -> None:
         """Deletes files; absent is fine."""
-
-
-def is_gcs(path: str) -> bool:
-    """Whether the path names an object on Cloud Storage."""
-    return path.startswith(GCS_PREFIX)
-
-
-def is_pattern(path: str) -> bool:
-    """Whether the path is a glob pattern, not a plain name."""
-    return bool(GLOB_CHARACTERS & set(path))
-
-
-def join(folder: str, *names: str) -> str:
-    """One path from a folder and names, with '/' (every platform that we run on takes it)."""
-    return posixpath.join(folder, *names)
 
 
 def storage_for(path: str) -> Storage:
@@ -165,6 +177,21 @@ class LocalStorage:
         shutil.copyfile(local_path, temporary)
         os.replace(temporary, path)
 
+    def download(self, path: str, local_path: str, version: str | None = None) -> None:
+        if version is not None and self._version(path) != version:
+            raise FileNotFoundError(errno.ENOENT, "it has changed", path)
+        shutil.copyfile(path, local_path)
+
+    def versions(self, path: str) -> dict[str, str]:
+        if os.path.isfile(path):
+            return {"": self._version(path)}
+        return {name: self._version(join(path, name)) for name in self.walk(path)}
+
+    @staticmethod
+    def _version(path: str) -> str:
+        status = os.stat(path)
+        return f"{status.st_mtime_ns} {status.st_size}"
+
     def concatenate(self, sources: list[str], target: str, workspace: str, size: int) -> None:
         for folder in (workspace, os.path.dirname(target) or "."):
             os.makedirs(folder, exist_ok=True)
@@ -194,10 +221,16 @@ class LocalStorage:
             else:
                 yield prefix + entry.name
 
+    def sizes(self, folder: str) -> dict[str, int]:
+        return {name: os.path.getsize(join(folder, name)) for name in self.walk(folder)}
+
+    def files(self, folder: str) -> list[str]:
+        return [name for name in self.children(folder) if not os.path.isdir(join(folder, name))]
+
     def children(self, folder: str) -> list[str]:
         try:
             return sorted(os.listdir(folder))
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             return []
 
     def glob(self, pattern: str) -> list[str]:
@@ -219,165 +252,24 @@ class LocalStorage:
                 os.remove(path)
 
 
-class CloudStorage:
-    """Google Cloud Storage: one client per process, one request an object."""
-
-    def __init__(self) -> None:
-        import google.cloud.storage as storage
-
-        if os.environ.get("STORAGE_EMULATOR_HOST"):
-            from google.auth.credentials import AnonymousCredentials
-
-            self._client = storage.Client(credentials=AnonymousCredentials(), project="emulated")
-        else:
-            self._client = storage.Client()
-        self._pool = ThreadPoolExecutor(GCS_THREADS, thread_name_prefix="gcs")
-
-    def _blob(self, path: str) -> Any:
-        bucket, _, name = path.removeprefix(GCS_PREFIX).partition("/")
-        return self._client.bucket(bucket).blob(name)
-
-    def read(self, path: str) -> bytes:
-        from google.api_core.exceptions import NotFound
-
-        try:
-            return self._blob(path).download_as_bytes()
-        except NotFound as error:
-            raise FileNotFoundError(path) from error
-
-    def read_range(self, path: str, offset: int, length: int) -> bytes:
-        from google.api_core.exceptions import NotFound, RequestRangeNotSatisfiable
-
-        try:
-            return self._blob(path).download_as_bytes(start=offset, end=offset + length - 1)
-        except RequestRangeNotSatisfiable:
-            return b""
-        except NotFound as error:
-            raise FileNotFoundError(path) from error
-
-    def open(self, path: str) -> BinaryIO:
-        blob = self._find(path)
-        if blob is None:
-            raise FileNotFoundError(path)
-        return cast(BinaryIO, blob.open("rb", chunk_size=_GCS_CHUNK))
-
-    def size(self, path: str) -> int | None:
-        blob = self._find(path)
-        return None if blob is None else blob.size
-
-    def _find(self, path: str) -> Any:
-        bucket, _, name = path.removeprefix(GCS_PREFIX).partition("/")
-        return self._client.bucket(bucket).get_blob(name)
-
-    def write(self, path: str, data: bytes) -> None:
-        from google.cloud.storage.retry import DEFAULT_RETRY
-
-        # Safe to retry: the name is deterministic and so are the bytes.
-        # A page is to be shown by a browser, not to be saved.
-        kind = "text/html; charset=utf-8" if path.endswith(".html") else "application/octet-stream"
-        self._blob(path).upload_from_string(data, content_type=kind, retry=DEFAULT_RETRY)
-
-    def write_many(self, files: Iterable[tuple[str, bytes]]) -> None:
-        for done in [self._pool.submit(self.write, path, data) for path, data in files]:
-            done.result()
-
-    write_atomically = write  # an object appears whole or not at all
-
-    def upload(self, local_path: str, path: str) -> None:
-        from google.cloud.storage.retry import DEFAULT_RETRY
-
-        self._blob(path).upload_from_filename(local_path, retry=DEFAULT_RETRY)
-
-    def concatenate(self, sources: list[str], target: str, workspace: str, size: int) -> None:
-        # A tree: every request takes a few objects, so parts are composed of parts.
-        parts, made = sources, []
-        level = 0
-        try:
-            while len(parts) > GCS_COMPOSED:
-                groups = [parts[i : i + GCS_COMPOSED] for i in range(0, len(parts), GCS_COMPOSED)]
-                names = [
-                    join(workspace, posixpath.basename(target), f"{level}-{i}")
-                    for i in range(len(groups))
-                ]
-                made += names
-                for done in [
-                    self._pool.submit(self._compose, group, name)
-                    for group, name in zip(groups, names, strict=True)
-                ]:
-                    done.result()
-                parts, level = names, level + 1
-            composed = self._compose(parts, target)
-            if composed != size:
-                self.delete_files([target])
-                raise ValueError(f"{target}: {composed} bytes to be joined, not {size}")
-        finally:
-            self.delete_files(made)
-
-    def _compose(self, sources: list[str], target: str) -> int:
-        from google.api_core.exceptions import NotFound
-        from google.cloud.storage.retry import DEFAULT_RETRY
-
-        blob = self._blob(target)
-        blob.content_type = "application/octet-stream"
-        try:
-            # Safe to retry: what comes out is a function of the names.
-            blob.compose([self._blob(source) for source in sources], retry=DEFAULT_RETRY)
-        except NotFound as error:
-            raise FileNotFoundError(f"{sources[0]} or one of those joined with it") from error
-        return blob.size
-
-    def walk(self, folder: str) -> Iterator[str]:
-        prefix = folder.rstrip("/") + "/"
-        bucket, _, name = prefix.removeprefix(GCS_PREFIX).partition("/")
-        # Object names come back sorted by their UTF-8 bytes, which is Python's order of str.
-        fields = "items(name),nextPageToken"
-        for blob in self._client.list_blobs(bucket, prefix=name, fields=fields):
-            relative = blob.name[len(name) :]
-            if relative and not relative.endswith("/"):
-                yield relative
-
-    def children(self, folder: str) -> list[str]:
-        prefix = folder.rstrip("/") + "/"
-        bucket, _, name = prefix.removeprefix(GCS_PREFIX).partition("/")
-        found = self._client.list_blobs(bucket, prefix=name, delimiter="/")
-        names = {blob.name[len(name) :] for blob in found}
-        names |= {below[len(name) :].rstrip("/") for below in found.prefixes}
-        return sorted(names - {""})
-
-    def glob(self, pattern: str) -> list[str]:
-        first = min(i for i, c in enumerate(pattern) if c in GLOB_CHARACTERS)
-        folder = pattern[:first].rpartition("/")[0]
-        paths = (join(folder, name) for name in self.walk(folder))
-        depth = None if "**" in pattern else pattern.count("/")
-        return sorted(
-            path
-            for path in paths
-            if fnmatch.fnmatchcase(path, pattern.replace("**/", "*"))
-            and (depth is None or path.count("/") == depth)
-        )
-
-    def exists(self, path: str) -> bool:
-        return bool(self._blob(path).exists()) or next(iter(self.walk(path)), None) is not None
-
-    def delete(self, path: str) -> None:
-        names = list(self.walk(path))
-        self.delete_files([join(path, name) for name in names] or [path])
-
-    def delete_files(self, paths: Iterable[str]) -> None:
-        for done in [self._pool.submit(self._delete, path) for path in paths]:
-            done.result()
-
-    def _delete(self, path: str) -> None:
-        from google.api_core.exceptions import NotFound
-        from google.cloud.storage.retry import DEFAULT_RETRY
-
-        with contextlib.suppress(NotFound):
-            self._blob(path).delete(retry=DEFAULT_RETRY)
-
-
 _LOCAL = LocalStorage()
+_cloud: Storage | None = None
+_making_cloud = threading.Lock()
 
 
-@functools.cache
-def _gcs() -> CloudStorage:
-    return CloudStorage()
+def _gcs() -> Storage:
+    """The process' only client of Cloud Storage; threads may ask for it at once."""
+    global _cloud
+    with _making_cloud:
+        if _cloud is None:
+            from transforms.cloud_storage import CloudStorage  # here: the library takes a second
+
+            _cloud = CloudStorage()
+        return _cloud
+
+
+def forget_client() -> None:
+    """Has a new client made at the next use, of the environment as it is then."""
+    global _cloud
+    with _making_cloud:
+        _cloud = None

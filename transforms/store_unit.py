@@ -65,7 +65,8 @@ def _store_block(
     columns: dict[str, list[Any]],
     coded: dict[str, list[bytes]],
 ) -> None:
-    block = []
+    block: list[bytes] = []
+    sizes = []
     for i in range(len(columns["number"])):
         row = {name: values[i] for name, values in columns.items()}
         row |= {"bg": unit.background, "fg": unit.foreground, "mirrored": unit.mirrored}
@@ -75,7 +76,8 @@ def _store_block(
         record = records.to_record(
             job, row, pictures["overlay"], pictures["mask"], pictures.get("depth")
         )
-        block.append(tfrecord_file.frame(record))
-    columns["record_bytes"] = [len(record) for record in block]
+        block += tfrecord_file.pieces(record)
+        sizes.append(len(record) + tfrecord_file.OVERHEAD)
+    columns["record_bytes"] = sizes
     path = shards.block_path(output, unit)
     storage.storage_for(path).write(path, b"".join(block))
