@@ -53,7 +53,9 @@ def main(arguments: list[str]) -> int:
     found = training_set.read(asked.data_set, asked.inputs == "pair", asked.limit)
     test = found
     if asked.test_set is not None:
-        test = training_set.read(asked.test_set, asked.inputs == "pair", asked.limit)
+        test = training_set.read(
+            asked.test_set, asked.inputs == "pair", asked.limit, (training_set.TEST,)
+        )
         found.facts["test_set"] = training_set.check_test_set(found, test)
     settings = train_options.settings(asked, found.data.size, init)
     stored = None

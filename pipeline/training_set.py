@@ -49,13 +49,14 @@ class TrainingSet:
     foregrounds: set[str]
 
 
-def read(path: str, pair: bool, limit: int | None) -> TrainingSet:
+def read(path: str, pair: bool, limit: int | None, needed: tuple[str, ...] = SPLITS) -> TrainingSet:
     """Opens a data set and checks all that can be checked without reading its pictures.
 
     Args:
         path: Its folder, local or gs://.
         pair: Whether the backgrounds are needed.
         limit: The most samples of each split, spread evenly over it; None: all.
+        needed: The splits that must have a sample.
 
     Raises:
         UserError: There is none, it is not finished, or it cannot be trained with.
@@ -67,11 +68,11 @@ def read(path: str, pair: bool, limit: int | None) -> TrainingSet:
             digest = hashlib.sha256(finished.job.to_json().encode() + file.read()).hexdigest()
         configuration = finished.job.configuration
         has_depth = configuration.depth_model is not None
-        chosen = _choose(finished, columns["split"], limit)
+        chosen = _choose(finished, columns["split"], limit, needed)
         typical_m = 1.0
         if has_depth:
             means = _mean_depths(path, columns, configuration.depth_range_m)
-            typical_m = float(np.median(means[chosen[TRAIN]]))
+            typical_m = float(np.median(means[chosen[needed[0]]]))
         whole = limit is None
         splits = {
             name: _samples(finished, columns, rows, name, whole) for name, rows in chosen.items()
@@ -128,19 +129,19 @@ def check_test_set(found: TrainingSet, test: TrainingSet) -> dict[str, Any]:
 
 
 def _choose(
-    finished: Finished, splits: list[str], limit: int | None
+    finished: Finished, splits: list[str], limit: int | None, needed: tuple[str, ...]
 ) -> dict[str, NDArray[np.int64]]:
     """Rows of each split."""
     names = np.array(splits, dtype=str)
     chosen = {}
     for name in SPLITS:
         rows = np.flatnonzero(names == name)
-        if not len(rows):
+        if name in needed and not len(rows):
             shares = ", ".join(f"{n}={share:g}" for n, share in finished.job.configuration.splits)
             raise UserError(
                 f"{finished.output}: split {name} is empty. Whole backgrounds are held out, and "
                 f"there are {len(finished.job.backgrounds)} ({shares}): generate with more "
-                f"backgrounds, or with other --splits; {', '.join(SPLITS)} are needed"
+                f"backgrounds, or with other --splits; needed: {', '.join(needed)}"
             )
         if limit is not None and len(rows) > limit:
             rows = rows[np.linspace(0, len(rows) - 1, limit).astype(np.int64)]

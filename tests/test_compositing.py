@@ -5,7 +5,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
@@ -42,6 +42,7 @@ def oracle_sample(canvas: np.ndarray, foreground: np.ndarray, box: Box, ratio: i
     return (2 * sums + area) // (2 * area), (2 * alpha + area) // (2 * area) >= 128
 
 
+@settings(deadline=None)
 @given(PICTURES, CUTOUTS)
 def test_blend_is_rounded_to_nearest(background, foreground):
     assert np.array_equal(
@@ -60,7 +61,37 @@ def test_blend_is_exact_for_every_product():
         )
 
 
+def test_every_sum_is_rounded_to_nearest():
+    # All sums f a + b (255 - a) that there can be, as weighted and nothing of the background.
+    sums = np.arange(255 * 255 + 1, dtype=np.uint16).reshape(1, -1)
+    nothing = np.zeros(sums.shape, np.uint8)
+    blended = compositing._blend(nothing, sums, np.zeros_like(sums))
+    assert np.array_equal(blended, (2 * sums.astype(int) + 255) // 510)
+
+
+@pytest.mark.parametrize("ratio", [1, 2])
+@settings(deadline=None)
+@given(st.integers(0, 2**32 - 1))
+def test_outside_of_its_extents_a_part_is_its_background(ratio, seed):
+    rng = np.random.default_rng(seed)
+    canvas = rng.integers(0, 256, (32, 48, 3), dtype=np.uint8)
+    # Some pixels of any opacity, faint ones too, between transparent ones of any colour.
+    foreground = rng.integers(0, 256, (17, 21, 4), dtype=np.uint8)
+    foreground[..., 3] *= rng.random((17, 21)) < rng.choice([0.0, 0.01, 0.3])
+    places = [Box(int(rng.integers(-20, 48)), int(rng.integers(-16, 32)), 21, 17) for _ in range(4)]
+    size = (48 // ratio, 32 // ratio)
+    background = Background.of(canvas, size)
+    for part in compose_unit(background, foreground, places, size, False).parts:
+        columns = np.arange(part.box.width)
+        first, behind = part.extents
+        outside = (columns < first[:, None]) | (columns >= behind[:, None])
+        under = background.stored[compositing.inside(part.box)]
+        assert np.array_equal(part.overlay[outside], under[outside])
+        assert not part.mask[outside].any()
+
+
 @pytest.mark.parametrize("ratio", [1, 2, 4])
+@settings(deadline=None)
 @given(st.integers(0, 2**32 - 1))
 def test_a_unit_is_what_whole_pictures_give(ratio, seed):
     rng = np.random.default_rng(seed)
@@ -166,6 +197,7 @@ def configuration(**changes) -> Configuration:
     return Configuration(**{**values, **changes})
 
 
+@settings(deadline=None)
 @given(st.integers(0, 2**32 - 1), st.integers(1, 100), st.integers(8, 70), st.integers(8, 70))
 def test_a_jpeg_mask_thresholded_is_the_exact_mask(seed, quality, width, height):
     rng = np.random.default_rng(seed)

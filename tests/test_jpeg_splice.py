@@ -107,6 +107,34 @@ def test_a_unit_of_the_usual_sizes(size, channels):
     check(picture(rng, size, size, channels), 95, interval, boxes, rng)
 
 
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize("width, height", [(96, 64), (90, 70)])
+@settings(max_examples=30, deadline=None)
+@given(seed=st.integers(0, 2**32 - 1))
+def test_what_is_told_to_be_background_is_left_out(channels, width, height, seed):
+    rng = np.random.default_rng(seed)
+    background = picture(rng, width, height, channels)
+    boxes, patches, extents = [], [], []
+    for _ in range(5):
+        x, y = int(rng.integers(0, width)), int(rng.integers(0, height))
+        box = Box(x, y, int(rng.integers(1, width - x + 1)), int(rng.integers(1, height - y + 1)))
+        # Rows with nothing in them have their first column after the last.
+        extent = np.sort(rng.integers(0, box.width + 1, (2, box.height)), axis=0)
+        extent[:, rng.random(box.height) < rng.choice([0, 0.5, 1])] = [[box.width], [0]]
+        patch = background[y : y + box.height, x : x + box.width].copy()
+        columns = np.arange(box.width)
+        differs = (columns >= extent[0][:, None]) & (columns < extent[1][:, None])
+        patch[differs] = rng.integers(0, 256, patch[differs].shape, dtype=np.uint8)
+        boxes.append(box)
+        patches.append(patch)
+        extents.append(extent)
+    for interval in divisors(-(-width // (8 if channels == 1 else 16))):
+        prepared = jpeg_splice.prepare(background, 90, interval)
+        files = jpeg_splice.encode(prepared, boxes, patches, extents)
+        for box, patch, file in zip(boxes, patches, files, strict=True):
+            assert file == reference(pasted(background, box, patch), 90, interval)
+
+
 def test_stacks_are_split_where_they_grow_too_tall(monkeypatch):
     monkeypatch.setattr(jpeg_splice, "_STACK_ROWS", 48)
     rng = np.random.default_rng(0)

@@ -76,6 +76,18 @@ def test_a_box_with_its_place_gives_the_same_bytes():
     assert png_mask.encode_part(part[:0, :0], Box(0, 0, 0, 0), (96, 64), 255) == empty
 
 
+def test_a_shape_is_compressed_once_for_all_its_places():
+    part = mask_of(30, 20, Box(0, 0, 30, 20), np.random.default_rng(2))
+    part[0, 9] = part[19, 3] = part[5, 0] = part[7, 29] = 255
+    shape = png_mask.compress(part, 96, 1)
+    for x, y in ((0, 0), (66, 44), (66, 0), (0, 44), (31, 17)):
+        mask = np.zeros((64, 96), np.uint8)
+        mask[y : y + 20, x : x + 30] = part
+        png = png_mask.place(shape, (x, y), (96, 64))
+        assert png == png_mask.encode(mask, 1)
+        assert np.array_equal(cv2.imdecode(np.frombuffer(png, np.uint8), -1), mask & 1)
+
+
 def test_it_is_no_larger_than_a_general_encoder_makes_it():
     y, x = np.mgrid[0:448, 0:448]
     mask = (np.hypot(y - 200, x - 250) < 90) * np.uint8(255)

@@ -32,7 +32,9 @@ try:
     runpy.run_path(os.environ["FLEX_TEMPLATE_PYTHON_PY_FILE"], run_name="__main__")
 except SystemExit as stop:
     code = stop.code
-own = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+# Not ru_maxrss, which a process inherits from the one that started it.
+status = open("/proc/self/status").read()
+own = int(status.partition("VmHWM:")[2].split()[0])
 children = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
 heavy = sorted({name.partition(".")[0] for name in sys.modules} & {"tensorflow", "keras", "jax"})
 print("PROBE" + json.dumps({"code": code, "kib": own, "children": children, "heavy": heavy}))

@@ -226,6 +226,18 @@ def test_a_test_set_of_other_foregrounds(data_set, record_set, tmp_path, capsys)
     assert "1 backgrounds of its test split are among those" in capsys.readouterr().err
 
 
+def test_a_test_set_needs_a_test_split_alone(small_inputs, tmp_path):
+    from pipeline import training_set
+    from pipeline.exit_codes import UserError
+
+    made = str(training_sets.make(small_inputs, tmp_path, "--splits", "test=1"))
+    found = training_set.read(made, False, None, (training_set.TEST,))
+    counts = found.facts["samples"]
+    assert counts["test"] > 0 and counts["train"] == counts["validation"] == 0
+    with pytest.raises(UserError, match="split train is empty"):
+        training_set.read(made, False, None)
+
+
 def nan_depth(folder: Path) -> None:
     path = folder / "manifest.parquet"
     table = pq.read_table(path)

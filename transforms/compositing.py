@@ -16,7 +16,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from transforms.jpeg_splice import SplicedBackground
+from transforms.jpeg_splice import Extents, SplicedBackground
 from transforms.pictures import Array, resize_cutout
 from transforms.placement import Box
 
@@ -53,12 +53,17 @@ class Part(NamedTuple):
     Attributes:
         box: The foreground's box in whole stored pixels, inside of the picture.
         overlay: uint8 BGR [box.height, box.width, 3].
-        mask: uint8 [box.height, box.width], 0 or 255; 0 outside of the box.
+        mask: uint8 [box.height, box.width], 0 or 255; 0 outside of the box. Samples whose cut-out
+            meets the stored pixels in the same way have the same array.
+        extents: intp [2, box.height]: in each row, the first column of the box that is not quite
+            its background and the one after the last, so that all others need no encoding; empty
+            (first at or after last) where the whole row is. None: unknown.
     """
 
     box: Box
     overlay: Array
     mask: Array
+    extents: Extents | None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -131,20 +136,19 @@ def blend(background: Array, foreground: Array) -> Array:
 
 
 def _weigh(foreground: Array) -> tuple[NDArray[np.uint16], NDArray[np.uint16]]:
-    """What of the blend does not depend on the background: f * a + 128, and 255 - a."""
+    """What of the blend does not depend on the background: f * a, and 255 - a."""
     # Alpha is repeated for every channel: NumPy multiplies equal shapes 20 times faster.
     alpha = np.repeat(foreground[..., 3:], 3, axis=2).astype(np.uint16)
-    return foreground[..., :3] * alpha + np.uint16(128), 255 - alpha
+    return foreground[..., :3] * alpha, 255 - alpha
 
 
 def _blend(background: Array, weighted: NDArray[np.uint16], rest: NDArray[np.uint16]) -> Array:
     total = background * rest
     total += weighted
-    # t = 128 + the sum; round(sum / 255) = (t + t / 256) / 256 for sums up to 255 * 255, without
-    # a division and within 16 bits.
-    total += total >> 8
-    total >>= 8
-    return total.astype(np.uint8)
+    # OpenCV multiplies in float32 and rounds to nearest. That is exact: 255 is odd, so that sum /
+    # 255 is never nearer than 1 / 510 to the middle of two integers, and float32 is 100 times finer
+    # below 255 (a test goes through all sums).
+    return cv2.convertScaleAbs(total, alpha=1 / 255)
 
 
 def reduce_to(image: Array, size: tuple[int, int]) -> Array:
@@ -165,6 +169,22 @@ def channel_sums(bgr: Array) -> NDArray[np.float64]:
     squares = bgr.astype(np.uint16)
     squares *= squares
     return np.array((cv2.sumElems(bgr)[:3], cv2.sumElems(squares)[:3]))
+
+
+class _Cover(NamedTuple):
+    """What a cut-out covers, relative to the stored pixels that it touches.
+
+    Attributes:
+        mask: uint8 [height, width], 0 or 255.
+        tight: The mask's tight box; zeros if it is empty.
+        area: Pixels of the mask.
+        extents: As in `Part`.
+    """
+
+    mask: Array
+    tight: Box
+    area: int
+    extents: Extents | None
 
 
 def compose_unit(
@@ -194,6 +214,9 @@ def compose_unit(
     sums = count * background.sums
     alpha = np.ascontiguousarray(foreground[..., 3])
     weighted, rest = _weigh(foreground)
+    # What is covered depends on the place only by what is cut off and by where the cut-out's edge
+    # falls inside of a stored pixel: most samples of a unit share it.
+    covers: dict[tuple[int, ...], _Cover] = {}
     for k, place in enumerate(placements):
         # The part of the foreground inside the picture, in canvas and in foreground pixels.
         left, top = max(place.x, 0), max(place.y, 0)
@@ -207,26 +230,57 @@ def compose_unit(
         x0, y0 = left // step_x, top // step_y
         x1, y1 = -(-right // step_x), -(-bottom // step_y)
         outer = np.s_[y0 * step_y : y1 * step_y, x0 * step_x : x1 * step_x]
-        touched, opacity = blended, alpha[part]
+        above, before = top - y0 * step_y, left - x0 * step_x
+        inner = np.s_[above : above + bottom - top, before : before + right - left]
+        touched = blended
         if touched.shape != background.canvas[outer].shape:
             touched = background.canvas[outer].copy()
-            opacity = np.zeros(touched.shape[:2], np.uint8)
-            inner = np.s_[
-                top - y0 * step_y : bottom - y0 * step_y, left - x0 * step_x : right - x0 * step_x
-            ]
             touched[inner] = blended
-            opacity[inner] = alpha[part]
         if step_x == canvas_width:  # no integer ratio: the whole picture is one block
             x1, y1 = size
-        overlay = reduce_to(touched, (x1 - x0, y1 - y0))
-        opacity = reduce_to(opacity, (x1 - x0, y1 - y0))
-        mask = cv2.threshold(opacity, MASK_THRESHOLD - 1, 255, cv2.THRESH_BINARY)[1]
         box = Box(x0, y0, x1 - x0, y1 - y0)
+        overlay = reduce_to(touched, (box.width, box.height))
+        key = (top - place.y, left - place.x, bottom - top, right - left, above, before)
+        # Without a ratio `above` and `before` are the place itself.
+        cover = covers.get(key)
+        if cover is None:
+            opacity = np.zeros(touched.shape[:2], np.uint8)
+            opacity[inner] = alpha[part]
+            cover = covers[key] = _cover(opacity, (box.width, box.height))
         sums = sums + channel_sums(overlay) - channel_sums(background.stored[inside(box)])
-        parts.append(Part(box, overlay, mask))
-        areas.append(cv2.countNonZero(mask))
-        boxes.append(_tight_box(mask, x0, y0))
+        parts.append(Part(box, overlay, cover.mask, cover.extents))
+        areas.append(cover.area)
+        x, y, width, height = cover.tight
+        boxes.append(Box(x0 + x, y0 + y, width, height) if width else Box(0, 0, 0, 0))
     return Composed(background, parts, canvases, boxes, areas, sums)
+
+
+def _cover(opacity: Array, size: tuple[int, int]) -> _Cover:
+    """What is covered of a box of whole stored pixels.
+
+    Args:
+        opacity: uint8 [h, w], alpha in canvas pixels.
+        size: Width and height of the box in stored pixels.
+    """
+    reduced = reduce_to(opacity, size)
+    mask = cv2.threshold(reduced, MASK_THRESHOLD - 1, 255, cv2.THRESH_BINARY)[1]
+    tight = Box(*cv2.boundingRect(mask))
+    return _Cover(mask, tight, cv2.countNonZero(mask), _extents(opacity, size))
+
+
+def _extents(opacity: Array, size: tuple[int, int]) -> Extents | None:
+    """As in `Part`; None where a stored pixel is no whole number of canvas pixels."""
+    height, width = opacity.shape
+    if width % size[0] or height % size[1]:
+        return None
+    # Not from the reduced alpha: a faint pixel may be rounded away there and still change colours.
+    rows = opacity.reshape(size[1], height // size[1], width).max(axis=1)
+    visible: NDArray[np.bool_] = np.asarray(rows > 0)
+    first, behind = visible.argmax(axis=1), width - visible[:, ::-1].argmax(axis=1)
+    hidden = ~visible.any(axis=1)
+    first[hidden], behind[hidden] = width, 0
+    step = width // size[0]
+    return np.stack((first // step, -(-behind // step)))
 
 
 def _ratio(canvas: tuple[int, int], size: tuple[int, int]) -> tuple[int, int]:
@@ -234,8 +288,3 @@ def _ratio(canvas: tuple[int, int], size: tuple[int, int]) -> tuple[int, int]:
     if canvas[0] % size[0] or canvas[1] % size[1]:
         return canvas
     return canvas[0] // size[0], canvas[1] // size[1]
-
-
-def _tight_box(mask: Array, x0: int, y0: int) -> Box:
-    x, y, width, height = cv2.boundingRect(mask)
-    return Box(x0 + x, y0 + y, width, height) if width else Box(0, 0, 0, 0)

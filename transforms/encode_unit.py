@@ -24,8 +24,11 @@ def encode_pixels(pixels: Composed, c: Configuration) -> dict[str, list[bytes]]:
         c: The data set's configuration.
     """
     boxes = [part.box for part in pixels.parts]
+    extents = [part.extents for part in pixels.parts]
     background = _coded_background(pixels.background, c.image_quality)
-    overlays = jpeg_splice.encode(background, boxes, [part.overlay for part in pixels.parts])
+    overlays = jpeg_splice.encode(
+        background, boxes, [part.overlay for part in pixels.parts], extents
+    )
     if c.in_records:
         masks = _masks_as_png(pixels, records.LABEL)
     elif c.mask_format == "png":
@@ -33,19 +36,23 @@ def encode_pixels(pixels: Composed, c: Configuration) -> dict[str, list[bytes]]:
     else:
         height, width = pixels.background.stored.shape[:2]
         blank = _coded_blank(width, height, coding.mask_quality(c))
-        masks = jpeg_splice.encode(blank, boxes, [part.mask for part in pixels.parts])
+        masks = jpeg_splice.encode(blank, boxes, [part.mask for part in pixels.parts], extents)
     return {"overlay": overlays, "mask": masks}
 
 
 def _masks_as_png(pixels: Composed, value: int) -> list[bytes]:
     height, width = pixels.background.stored.shape[:2]
+    shapes: dict[int, png_mask.Shape] = {}  # by the mask's array: samples share them
     files = []
     for part, tight in zip(pixels.parts, pixels.boxes, strict=True):
-        mask = part.mask[:0, :0]
-        if tight.width:
+        shape = shapes.get(id(part.mask))
+        if shape is None:
             x, y = tight.x - part.box.x, tight.y - part.box.y
-            mask = part.mask[inside(Box(x, y, tight.width, tight.height))]
-        files.append(png_mask.encode_part(mask, tight, (width, height), value))
+            tight_mask = part.mask[:0, :0]
+            if tight.width:
+                tight_mask = part.mask[inside(Box(x, y, tight.width, tight.height))]
+            shape = shapes[id(part.mask)] = png_mask.compress(tight_mask, width, value)
+        files.append(png_mask.place(shape, (tight.x, tight.y), (width, height)))
     return files
 
 

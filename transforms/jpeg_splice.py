@@ -8,11 +8,12 @@ picture only the segments that its box touches are encoded, and put in the place
 background's. The Huffman tables are the fixed ones (K.3) and blocks are transformed one by one, so
 the bytes are those that the encoder gives for the whole picture with the same interval.
 
-To pay once for what a call costs, the touched parts of many pictures are stacked and encoded as one
-tall picture; its segments are cut apart and numbered anew. Where width or height is not a multiple
-of the MCU (A.2.4), the encoder fills up at the right and lower edge. A part that reaches such an
-edge must end there in its stack as well, to be filled up alike: parts are stacked with others of
-equal width, and one that reaches an uneven lower edge stands last.
+To pay once for what a call costs, the touched segments of many pictures are stacked and encoded as
+one tall picture; its segments are cut apart and numbered anew. Where all segments of the picture
+are of one size they are laid out one after the other, without those that show nothing but the
+background. Otherwise the encoder fills up MCUs (A.2.4) at the right and lower edge. A part that
+reaches such an edge must end there in its stack as well, to be filled up alike: there whole boxes
+are stacked with others of equal width, and one that reaches an uneven lower edge stands last.
 """
 
 from __future__ import annotations
@@ -23,10 +24,16 @@ from typing import NamedTuple
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from transforms import jpeg_stream
 from transforms.pictures import Array
 from transforms.placement import Box
+
+# For each row of a box, its first column to be encoded and the one after the last: intp [2, rows].
+Extents = NDArray[np.intp]
+# Places of segments in a picture that follow each other: the first, and how many.
+_Run = tuple[int, int]
 
 # Rows of a stack: libjpeg takes 65,500; far fewer cost the same and need less memory.
 _STACK_ROWS = 4096
@@ -128,7 +135,10 @@ def prepare(picture: Array, quality: int, interval: int) -> SplicedBackground:
 
 
 def encode(
-    background: SplicedBackground, boxes: Sequence[Box], patches: Sequence[Array]
+    background: SplicedBackground,
+    boxes: Sequence[Box],
+    patches: Sequence[Array],
+    extents: Sequence[Extents | None] | None = None,
 ) -> list[bytes]:
     """The JPEGs of pictures that are the background with a patch each.
 
@@ -138,6 +148,8 @@ def encode(
         background: From `prepare`.
         boxes: Where each patch lies, in pixels, wholly inside of the background; may be empty.
         patches: uint8 [box.height, box.width, 3] or [box.height, box.width], as the background.
+        extents: Which columns of each patch may differ from the background, row by row; empty
+            where the first is not before the end. None: all.
     """
     files = [background.header + background.body] * len(boxes)
     touched = [i for i, box in enumerate(boxes) if box.width and box.height]
@@ -148,14 +160,20 @@ def encode(
             files[i] = _imencode(picture, background.flags).tobytes()
         return files
     spans = {i: _span(background, boxes[i]) for i in touched}
-    for members in _stacks(background, spans):
-        chosen = [spans[i] for i in members]
-        stack = _stack(
-            background, chosen, [boxes[i] for i in members], [patches[i] for i in members]
-        )
-        for i, file in zip(members, _encode_stack(background, chosen, stack), strict=True):
+    if _is_even(background):
+        stacks = _stacks_of_segments(background, spans, boxes, patches, extents)
+    else:
+        stacks = _stacks_of_spans(background, spans, boxes, patches)
+    for members, stack, runs in stacks:
+        for i, file in zip(members, _encode_stack(background, runs, stack), strict=True):
             files[i] = file
     return files
+
+
+def _is_even(background: SplicedBackground) -> bool:
+    """Whether all segments are of one size."""
+    height, width = background.picture.shape[:2]
+    return not (width % background.segment[0] or height % background.segment[1])
 
 
 def _flags(quality: int, interval: int) -> tuple[int, ...]:
@@ -188,7 +206,99 @@ def _pixels(background: SplicedBackground, span: _Span) -> Box:
     return Box(x, y, right - x, bottom - y)
 
 
-def _stacks(background: SplicedBackground, spans: dict[int, _Span]) -> Iterator[list[int]]:
+def _stacks_of_segments(
+    background: SplicedBackground,
+    spans: dict[int, _Span],
+    boxes: Sequence[Box],
+    patches: Sequence[Array],
+    extents: Sequence[Extents | None] | None,
+) -> Iterator[tuple[list[int], Array, list[list[_Run]]]]:
+    """Stacks as wide as the picture, of equal segments: members, pixels, runs of each member."""
+    most = background.columns * (_STACK_ROWS // background.segment[1])
+    waiting: list[int] = []
+    runs: list[list[_Run]] = []
+    blocks: list[Array] = []
+    total = 0
+    for i, span in spans.items():
+        extent = extents[i] if extents is not None else None
+        first, behind = _columns(background, span, boxes[i], extent)
+        count = int((behind - first).sum())
+        if waiting and total + count > most:
+            yield waiting, _lay_out(background, blocks, total), runs
+            waiting, runs, blocks, total = [], [], [], 0
+        waiting.append(i)
+        starts = np.arange(span.top, span.bottom) * background.columns + first
+        runs.append(list(zip(starts.tolist(), (behind - first).tolist(), strict=True)))
+        columns = np.arange(span.left, span.right)
+        chosen = (columns >= first[:, None]) & (columns < behind[:, None])
+        blocks.append(_segments(background, span, boxes[i], patches[i])[chosen])
+        total += count
+    if waiting:
+        yield waiting, _lay_out(background, blocks, total), runs
+
+
+def _columns(
+    background: SplicedBackground, span: _Span, box: Box, extent: Extents | None
+) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """In each row of a span's segments, the first to be encoded and the one after the last."""
+    rows = span.bottom - span.top
+    if extent is None:
+        return np.full(rows, span.left), np.full(rows, span.right)
+    width, height = background.segment
+    starts = np.arange(span.top, span.bottom) * height - box.y
+    starts[0] = 0
+    first = (np.minimum.reduceat(extent[0], starts) + box.x) // width
+    behind = -(-(np.maximum.reduceat(extent[1], starts) + box.x) // width)
+    return first, np.maximum(behind, first)
+
+
+def _segments(background: SplicedBackground, span: _Span, box: Box, patch: Array) -> Array:
+    """A span's pixels with a patch, by segment: uint8 [rows, columns, height, width * channels]."""
+    area = _pixels(background, span)
+    picture = background.picture[area.y : area.y + area.height, area.x : area.x + area.width].copy()
+    _paste(picture, Box(box.x - area.x, box.y - area.y, box.width, box.height), patch)
+    rows, columns = span.bottom - span.top, span.right - span.left
+    return picture.reshape(rows, background.segment[1], columns, -1).transpose(0, 2, 1, 3)
+
+
+def _lay_out(background: SplicedBackground, blocks: list[Array], total: int) -> Array:
+    """Segments in rows, as many in each as the picture has; the last row is filled up."""
+    columns, height = background.columns, background.segment[1]
+    # At least one row: an encoder wants a picture.
+    rows = max(1, -(-total // columns))
+    stack = np.empty((rows, height, columns, blocks[0].shape[2]), np.uint8)
+    stack[-1] = 0
+    laid = stack.transpose(0, 2, 1, 3)
+    at = 0
+    for block in blocks:
+        places = np.arange(at, at + len(block))
+        laid[places // columns, places % columns] = block
+        at += len(block)
+    shape = (rows * height, *background.picture.shape[1:])
+    return stack.reshape(shape)
+
+
+def _stacks_of_spans(
+    background: SplicedBackground,
+    spans: dict[int, _Span],
+    boxes: Sequence[Box],
+    patches: Sequence[Array],
+) -> Iterator[tuple[list[int], Array, list[list[_Run]]]]:
+    """Stacks of whole spans, where segments are not all of one size."""
+    for members in _equally_wide(background, spans):
+        chosen = [spans[i] for i in members]
+        stack = _stack(
+            background, chosen, [boxes[i] for i in members], [patches[i] for i in members]
+        )
+        columns = background.columns
+        runs = [
+            [(row * columns + s.left, s.right - s.left) for row in range(s.top, s.bottom)]
+            for s in chosen
+        ]
+        yield members, stack, runs
+
+
+def _equally_wide(background: SplicedBackground, spans: dict[int, _Span]) -> Iterator[list[int]]:
     """Which spans are stacked: of equal width, one that ends unevenly last."""
     waiting: dict[int, tuple[list[int], int]] = {}
     for i, span in spans.items():
@@ -227,42 +337,38 @@ def _paste(picture: Array, box: Box, patch: Array) -> None:
 
 
 def _encode_stack(
-    background: SplicedBackground, spans: list[_Span], stack: Array
+    background: SplicedBackground, runs: list[list[_Run]], stack: Array
 ) -> Iterator[bytes]:
-    """Encodes a stack and puts its segments into the background's."""
+    """Encodes a stack and puts its segments into the background's: a file for each list of runs."""
     data = _imencode(stack, background.flags)
     _check_header(background, data)
-    columns, offsets = background.columns, background.offsets
+    offsets = background.offsets
     body = memoryview(background.body)
-    body_start = len(background.header)
-    fresh = data[body_start:]
+    fresh = data[len(background.header) :]
     ends = jpeg_stream.segment_ends(fresh)
-    places = np.concatenate(
-        [
-            np.add.outer(
-                np.arange(s.top * columns, s.bottom * columns, columns), np.arange(s.left, s.right)
-            ).ravel()
-            for s in spans
-        ]
+    places = np.array(
+        [place for of_one in runs for first, n in of_one for place in range(first, first + n)],
+        np.intp,
     )
-    if len(ends) != len(places):
+    columns, (width, height) = background.columns, background.segment
+    expected = -(-len(stack) // height) * -(-stack.shape[1] // width)
+    if len(ends) != expected or expected - len(places) not in range(columns + 1):
         raise ValueError(f"{len(ends)} segments in a JPEG that should have {len(places)}")
+    ends = ends[: len(places)]
     jpeg_stream.renumber(fresh, ends, places, len(offsets) - 2)
     starts = [0, *ends.tolist()]
     view = fresh.data
     at = 0  # in segments of the stack
-    for top, bottom, left, right in spans:
-        # Rows that are touched from end to end follow each other: one run for all of them.
-        runs, length = bottom - top, right - left
-        if length == columns:
-            runs, length = 1, runs * columns
+    for of_one in runs:
         pieces: list[bytes | memoryview] = [background.header]
         done = 0
-        for first in range(top * columns + left, top * columns + left + runs * columns, columns):
+        for first, count in of_one:
+            if not count:
+                continue
             pieces.append(body[done : offsets[first]])
-            pieces.append(view[starts[at] : starts[at + length]])
-            done = offsets[first + length]
-            at += length
+            pieces.append(view[starts[at] : starts[at + count]])
+            done = offsets[first + count]
+            at += count
         pieces.append(body[done:])
         yield b"".join(pieces)
 

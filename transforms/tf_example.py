@@ -7,6 +7,8 @@ encoded is what tf.train.Example.SerializeToString(deterministic=True) gives.
 
 from __future__ import annotations
 
+import functools
+import struct
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -67,6 +69,15 @@ def _messages() -> Any:
 
 
 _EXAMPLE = _messages()
+_MESSAGE_OF_FEATURES = message_factory.GetMessageClass(
+    _EXAMPLE.DESCRIPTOR.fields_by_name["features"].message_type
+)
+# Tags: number of a field and wire type 2, which a length follows.
+_LENGTH_DELIMITED = bytes([1 << 3 | 2])  # Example.features, FeatureEntry.key, and so on
+_FEATURE = bytes([2 << 3 | 2])  # FeatureEntry.value
+_FLOAT = struct.Struct("<f")
+_FLOAT_MAX = 3.4028234663852886e38  # of float32; beyond it protobuf says infinity
+_SHORT = 16  # bytes that are kept, mostly the same words in every record
 
 
 def encode(features: Features, kinds: Mapping[str, str] | None = None) -> bytes:
@@ -81,22 +92,94 @@ def encode(features: Features, kinds: Mapping[str, str] | None = None) -> bytes:
         TypeError: A list holds something else, or not all of one kind.
         ValueError: A number is outside int64.
     """
-    example = _EXAMPLE()
-    example.features.SetInParent()
-    feature = example.features.feature
-    for name, values in features.items():
-        entry = feature[name]
-        if not values:
-            kind = (kinds or {}).get(name)
-            if kind:
-                getattr(entry, _LISTS[kind]).SetInParent()
-        elif isinstance(values[0], bytes):
-            entry.bytes_list.value.extend(values)
-        elif isinstance(values[0], int):
-            entry.int64_list.value.extend(values)
-        else:
-            entry.float_list.value.extend(values)
-    return example.SerializeToString(deterministic=True)
+    # An Example is one Features message, and that is its entries one after the other, sorted by
+    # their names if it is deterministic.
+    entries = []
+    for name in _sorted(tuple(features)):
+        values = features[name]
+        if len(values) == 1:
+            value = values[0]
+            if type(value) is int:
+                entries.append(_whole_number(name, value))
+                continue
+            if type(value) is bytes:
+                if len(value) <= _SHORT:
+                    entries.append(_short_bytes(name, value))
+                else:
+                    entries += _bytes(name, value)
+                continue
+            if type(value) is float and -_FLOAT_MAX <= value <= _FLOAT_MAX:
+                entries.append(_before_float(name) + _FLOAT.pack(value))
+                continue
+        entries.append(_entry(name, values, (kinds or {}).get(name)))
+    return b"".join((_LENGTH_DELIMITED, _varint(sum(map(len, entries))), *entries))
+
+
+def _entry(
+    name: str, values: Sequence[bytes] | Sequence[int] | Sequence[float], kind: str | None
+) -> bytes:
+    """One feature, as it stands in a Features message."""
+    message = _MESSAGE_OF_FEATURES()
+    entry = message.feature[name]
+    if not values:
+        if kind:
+            getattr(entry, _LISTS[kind]).SetInParent()
+    elif isinstance(values[0], bytes):
+        entry.bytes_list.value.extend(values)
+    elif isinstance(values[0], int):
+        entry.int64_list.value.extend(values)
+    else:
+        entry.float_list.value.extend(values)
+    return message.SerializeToString(deterministic=True)
+
+
+@functools.lru_cache(maxsize=4096)
+def _whole_number(name: str, value: int) -> bytes:
+    return _entry(name, [value], None)
+
+
+def _bytes(name: str, value: bytes) -> tuple[bytes, ...]:
+    """The same of one list of bytes, in pieces: pictures are copied once, into the Example."""
+    field, key = _LENGTH_DELIMITED, _key(name)
+    in_list = field + _varint(len(value))  # BytesList.value
+    in_feature = field + _varint(len(in_list) + len(value)) + in_list  # Feature.bytes_list
+    in_entry = _FEATURE + _varint(len(in_feature) + len(value)) + in_feature  # FeatureEntry.value
+    total = _varint(len(key) + len(in_entry) + len(value))
+    return b"".join((field, total, key, in_entry)), value
+
+
+@functools.lru_cache(maxsize=4096)
+def _short_bytes(name: str, value: bytes) -> bytes:
+    return b"".join(_bytes(name, value))
+
+
+@functools.lru_cache(maxsize=4096)
+def _before_float(name: str) -> bytes:
+    """The same of one float, without the float, which stands last."""
+    return _entry(name, [0.0], None)[: -_FLOAT.size]
+
+
+@functools.lru_cache(maxsize=64)
+def _sorted(names: tuple[str, ...]) -> list[str]:
+    """Names as protobuf sorts them: one stands after all that begin with it."""
+    return sorted(names, key=lambda name: name.encode() + b"\xff")
+
+
+@functools.lru_cache(maxsize=4096)
+def _key(name: str) -> bytes:
+    text = name.encode()
+    return _LENGTH_DELIMITED + _varint(len(text)) + text
+
+
+@functools.lru_cache(maxsize=4096)
+def _varint(value: int) -> bytes:
+    """A number as protocol buffers write it: 7 bits a byte, the lowest first."""
+    data = bytearray()
+    while value > 0x7F:
+        data.append(value & 0x7F | 0x80)
+        value >>= 7
+    data.append(value)
+    return bytes(data)
 
 
 def decode(data: bytes) -> dict[str, list[Any]]:

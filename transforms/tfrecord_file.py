@@ -44,8 +44,13 @@ def _masked(data: bytes) -> bytes:
 
 def frame(data: bytes) -> bytes:
     """The bytes of one record as they stand in a file: OVERHEAD more than the data."""
+    return b"".join(pieces(data))
+
+
+def pieces(data: bytes) -> tuple[bytes, bytes, bytes, bytes]:
+    """The same in pieces, to be joined with those of other records."""
     length = _LENGTH.pack(len(data))
-    return b"".join((length, _masked(length), data, _masked(data)))
+    return length, _masked(length), data, _masked(data)
 
 
 def unframe(framed: bytes, index: int = 0, offset: int = 0) -> bytes:

@@ -32,7 +32,7 @@ class Schedule:
         batch: Pictures in one.
         learning_rate: At its height, after `warm_up`; falls to nothing along a cosine.
         warm_up: Steps until then.
-        weight_decay: Of AdamW.
+        weight_decay: Of Muon.
         hint_weight: Of each level of the teacher's features beside the depth.
         averaging: Share of the past in the running mean of the weights.
         policy: Keras' dtype policy; variables, loss and output are float32 in any case.
@@ -40,9 +40,9 @@ class Schedule:
         threads: CPU threads, and processes that make pictures.
     """
 
-    steps: int = 6000
+    steps: int = 4600
     batch: int = 32
-    learning_rate: float = 1.5e-3
+    learning_rate: float = 2e-3
     warm_up: int = 200
     weight_decay: float = 1e-2
     hint_weight: float = 0.4
@@ -76,15 +76,17 @@ def match(
 
     from models.builtin_training.muon import Muon
 
-    keras.utils.set_random_seed(schedule.seed)
     before = keras.config.dtype_policy()
     keras.config.set_dtype_policy(schedule.policy)
     try:
         network = compact_network.build((SIDE, SIDE), seed=schedule.seed)
-        hinted = [
-            keras.layers.Conv2D(shape[-1], 1, dtype="float32", name=f"hint{number}")(level)
-            for number, (shape, level) in enumerate(zip(HINTS, _levels(network), strict=True))
-        ]
+        hinted = []
+        for number, (shape, level) in enumerate(zip(HINTS, _levels(network), strict=True)):
+            initial = keras.initializers.GlorotUniform(schedule.seed * 1000 + number)
+            layer = keras.layers.Conv2D(
+                shape[-1], 1, kernel_initializer=initial, dtype="float32", name=f"hint{number}"
+            )
+            hinted.append(layer(level))
     finally:
         keras.config.set_dtype_policy(before)
     network.set_weights(weights)

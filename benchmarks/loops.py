@@ -1,0 +1,208 @@
+"""What people write by hand instead of `fgbg generate`: loops over whole pictures.
+
+    python benchmarks/loops.py --loop cv2 --data_set DIR --output DIR
+
+Two of them, by OpenCV and by Pillow. Both decode each input once, scale a foreground once for all
+its places, and then make every sample whole: copy the canvas, blend the cut-out in, resize canvas
+and alpha to the stored size, encode both as JPEG, write two files. There are no records of what was
+done, no checksums, no statistics. The inputs are those stored in a data set of fgbg, and so are the
+places, so that the OpenCV loop makes the pixels that fgbg makes.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import functools
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import cv2
+import numpy as np
+from PIL import Image, ImageOps
+
+from transforms import compositing, pictures, placement
+from transforms import job as jobs
+from transforms.job import Job
+from transforms.pictures import Array
+from transforms.placement import Box
+from transforms.work_unit import WorkUnit, sample_numbers, units_of_background
+
+Loop = Callable[["Task", str], None]
+
+
+@dataclasses.dataclass(frozen=True)
+class Task:
+    """One work unit as a loop is given it.
+
+    Attributes:
+        background: File of the canvas.
+        cutout: File of the cut-out.
+        mirrored: Whether it is mirrored.
+        scaled: Width and height of the cut-out on the canvas.
+        places: Its boxes in canvas pixels.
+        numbers: Numbers of the samples.
+        folder: Of the samples, relative to the output.
+        size: Width and height stored.
+        quality: JPEG quality.
+    """
+
+    background: str
+    cutout: str
+    mirrored: bool
+    scaled: tuple[int, int]
+    places: list[Box]
+    numbers: list[int]
+    folder: str
+    size: tuple[int, int]
+    quality: int
+
+    @classmethod
+    def of(cls, data_set: str, job: Job, unit: WorkUnit) -> Task:
+        """The task of a unit, its places drawn as fgbg draws them."""
+        c = job.configuration
+        cutout = f"{data_set}/foregrounds/fg_{unit.foreground}.png"
+        key = placement.generator_key(
+            c.seed,
+            job.backgrounds[unit.background - 1].sha256,
+            job.foregrounds[unit.foreground - 1].sha256,
+            unit.mirrored,
+        )
+        scale = placement.draw_scale(key, unit.round, c.fg_scale)
+        scaled = placement.scaled_size(size_of(cutout), c.canvas, scale)
+        numbers = list(sample_numbers(c.placements, c.mirror, unit))
+        return cls(
+            background=f"{data_set}/backgrounds/bg{unit.background}.jpg",
+            cutout=cutout,
+            mirrored=unit.mirrored,
+            scaled=scaled,
+            places=[placement.place(key, n, scaled, c.canvas, c.truncation) for n in numbers],
+            numbers=numbers,
+            folder=unit.folder,
+            size=c.size,
+            quality=c.image_quality,
+        )
+
+
+@functools.cache
+def size_of(path: str) -> tuple[int, int]:
+    """Width and height of a picture, without decoding it."""
+    with Image.open(path) as image:
+        return image.size
+
+
+@functools.cache
+def decoded(path: str) -> Array:
+    """A picture by OpenCV."""
+    return pictures.decode(Path(path).read_bytes(), path)
+
+
+@functools.cache
+def opened(path: str) -> Image.Image:
+    """A picture by Pillow."""
+    with Image.open(path) as image:
+        image.load()
+        return image
+
+
+def decode(path: Path) -> Array:
+    """A picture of a loop's or of fgbg's, read anew."""
+    return pictures.decode(path.read_bytes(), str(path))
+
+
+def folders(task: Task, output: str) -> str:
+    """Makes the folders of a task's samples."""
+    folder = f"{output}/{task.folder}"
+    for kind in ("overlay", "mask"):
+        os.makedirs(f"{folder}/{kind}", exist_ok=True)
+    return folder
+
+
+def cv2_samples(task: Task) -> Iterator[tuple[Array, Array]]:
+    """Overlay and mask of each sample, by whole pictures and fgbg's formula."""
+    canvas = decoded(task.background)
+    scaled = compositing.scale_foreground(decoded(task.cutout), task.scaled, task.mirrored)
+    alpha = np.ascontiguousarray(scaled[..., 3])
+    factor = cv2.merge([alpha] * 3).astype(np.uint16)
+    weighted, rest = scaled[..., :3] * factor + np.uint16(128), 255 - factor
+    height, width = canvas.shape[:2]
+    for x, y, w, h in task.places:
+        left, top, right, bottom = max(x, 0), max(y, 0), min(x + w, width), min(y + h, height)
+        on_canvas = np.s_[top:bottom, left:right]
+        of_cutout = np.s_[top - y : bottom - y, left - x : right - x]
+        whole, opacity = canvas.copy(), np.zeros((height, width), np.uint8)
+        total = whole[on_canvas] * rest[of_cutout]
+        total += weighted[of_cutout]
+        total += total >> 8
+        total >>= 8  # exactly round(sum / 255)
+        whole[on_canvas] = total
+        opacity[on_canvas] = alpha[of_cutout]
+        if task.size != (width, height):
+            whole = cv2.resize(whole, task.size, interpolation=cv2.INTER_AREA)
+            opacity = cv2.resize(opacity, task.size, interpolation=cv2.INTER_AREA)
+        yield whole, cv2.threshold(opacity, 127, 255, cv2.THRESH_BINARY)[1]
+
+
+def encode(image: Array, quality: int) -> Array:
+    """A JPEG by OpenCV."""
+    return cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, quality])[1]
+
+
+def cv2_loop(task: Task, output: str) -> None:
+    """Makes a unit with OpenCV."""
+    folder = folders(task, output)
+    for number, images in zip(task.numbers, cv2_samples(task), strict=True):
+        for kind, image in zip(("overlay", "mask"), images, strict=True):
+            with open(f"{folder}/{kind}/{number}.jpg", "wb") as file:
+                file.write(encode(image, task.quality))
+
+
+def pil_loop(task: Task, output: str) -> None:
+    """Makes a unit with Pillow."""
+    folder = folders(task, output)
+    canvas = opened(task.background)
+    scaled = opened(task.cutout).resize(task.scaled)
+    if task.mirrored:
+        scaled = ImageOps.mirror(scaled)
+    alpha = scaled.getchannel("A")
+    for number, place in zip(task.numbers, task.places, strict=True):
+        overlay, mask = canvas.copy(), Image.new("L", canvas.size)
+        overlay.paste(scaled, (place.x, place.y), alpha)
+        mask.paste(alpha, (place.x, place.y))
+        overlay.resize(task.size).save(f"{folder}/overlay/{number}.jpg", quality=task.quality)
+        mask.resize(task.size).save(f"{folder}/mask/{number}.jpg", quality=task.quality)
+
+
+LOOPS: dict[str, Loop] = {"cv2": cv2_loop, "pil": pil_loop}
+
+
+def all_units(job: Job) -> list[WorkUnit]:
+    """The units of a job, background after background."""
+    c = job.configuration
+    return [
+        unit
+        for background in job.backgrounds
+        for unit in units_of_background(
+            background.number, len(job.foregrounds), c.mirror, len(c.placements)
+        )
+    ]
+
+
+def main() -> None:
+    """Runs a loop over the units of a data set."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--loop", choices=LOOPS, required=True)
+    parser.add_argument("--data_set", required=True, help="data set of fgbg with the inputs")
+    parser.add_argument("--output", required=True, help="folder to write to")
+    asked = parser.parse_args()
+    cv2.setNumThreads(1)
+    job = jobs.read(asked.data_set)
+    if job is None:
+        parser.error(f"--data_set {asked.data_set}: no data set")
+    for unit in all_units(job):
+        LOOPS[asked.loop](Task.of(asked.data_set, job, unit), asked.output)
+
+
+if __name__ == "__main__":
+    main()
