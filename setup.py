@@ -52,7 +52,7 @@ setup(
     license="Apache-2.0",
     python_requires=">=3.10,<3.14",
     packages=find_packages(include=["pipeline*", "transforms*", "models*"]),
-    package_data={"transforms.report": ["page.css"]},
+    package_data={"models": ["builtin.npz"], "transforms.report": ["page.css"]},
     install_requires=REQUIREMENTS,
     extras_require={"dev": DEVELOPMENT, "gpu": GPU},
     entry_points={"console_scripts": ["fgbg = pipeline.__main__:main"]},

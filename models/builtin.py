@@ -1,8 +1,8 @@
 """A small depth network of this project's own, trained by models.builtin_training.
 
-It knows rendered rooms and what FastDepth says of photos. Its weights belong beside this file, as
-float16 in NumPy's own format, which needs no code to read; they are not there yet, for those
-trained so far are no better on real rooms than a good guess (docs/training.md has figures).
+It knows rendered rooms and what FastDepth says of photos: enough to try the pipeline with, and not
+DenseDepth (docs/training.md has figures). Its weights lie beside this file, as float16 in NumPy's
+own format, which needs no code to read.
 """
 
 from __future__ import annotations

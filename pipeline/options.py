@@ -7,7 +7,7 @@ import difflib
 from collections.abc import Callable
 from typing import Any, NoReturn
 
-from models.depth_card import PRECISIONS
+from models.depth_card import BUILTIN, PRECISIONS
 from pipeline import cloud_options
 from pipeline.exit_codes import WRONG_USE
 from pipeline.option_types import (
@@ -201,11 +201,11 @@ def add_depth_model(add: Callable[..., Any], none: bool) -> None:
     """
     add(
         "--depth_model",
-        default="none" if none else None,
-        required=not none,
-        metavar="none|nyu|kitti|PATH" if none else "nyu|kitti|PATH",
-        help="nyu, kitti: DenseDepth as its authors published it (downloaded once); or a file: "
-        "DenseDepth .h5, .tflite or .keras; or a SavedModel folder, or a folder of fgbg train",
+        default=BUILTIN,
+        metavar="builtin|none|nyu|kitti|PATH" if none else "builtin|nyu|kitti|PATH",
+        help="builtin: a small network that comes with fgbg, to try things with; nyu, kitti: "
+        "DenseDepth as its authors published it (downloaded once); or a file: DenseDepth .h5, "
+        ".tflite or .keras; or a SavedModel folder, or a folder of fgbg train",
     )
     add(
         "--depth_model_url",
