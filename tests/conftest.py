@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +22,16 @@ def shared_data() -> Path:
     if not SHARED.is_dir():
         pytest.skip("the real pictures (../shared/data) are not at hand")
     return SHARED
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _determinism_of_training_ends() -> Iterator[None]:
+    """`fgbg train` switches TensorFlow to deterministic operations; other modules go without."""
+    yield
+    if "tensorflow" in sys.modules:
+        from tensorflow.python.framework import config
+
+        config.disable_op_determinism()
 
 
 def photo(seed: int, width: int = 96, height: int = 80) -> np.ndarray:
