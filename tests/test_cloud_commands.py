@@ -1,0 +1,105 @@
+"""Commands with every path on gs:// write what they write with local paths.
+
+The data set of `fgbg train` is read by TensorFlow's own client, which knows no emulator.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+import training_sets
+from conftest import photo, tree
+from PIL import Image
+from small_networks import tflite_file
+from test_cloud_storage import BUCKET, bucket, download, emulator  # noqa: F401 - fixtures
+from test_cloud_weights import upload
+from test_predict import save
+
+from pipeline.__main__ import main
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path, monkeypatch) -> None:
+    monkeypatch.setenv("FGBG_CACHE", str(tmp_path / "cache"))
+
+
+@pytest.fixture
+def pictures(tmp_path) -> Path:
+    folder = tmp_path / "pictures"
+    folder.mkdir()
+    for i in range(2):
+        Image.fromarray(photo(i, 80, 48)).save(folder / f"room{i}.png")
+    return folder
+
+
+def same(local: Path, remote: str, tmp_path: Path) -> bool:
+    return tree(local) == tree(download(remote, tmp_path / "down"))
+
+
+def test_predict(bucket, pictures, tmp_path):  # noqa: F811
+    model = save(tmp_path / "model", "overlay", ("depth", "mask"))
+    away = f"gs://{BUCKET}/predict"
+    upload(pictures, f"{away}/pictures")
+    upload(model, f"{away}/model")
+    assert main(["predict", str(pictures), "--model", str(model), "--output", f"{tmp_path}/o"]) == 0
+    command = ["predict", f"{away}/pictures", "--model", f"{away}/model"]
+    assert main([*command, "--output", f"{away}/o"]) == 0
+    assert same(tmp_path / "o", f"{away}/o", tmp_path)
+
+
+def test_depth_and_its_evaluation(bucket, pictures, tmp_path, capsys):  # noqa: F811
+    network = tflite_file(tmp_path / "net.tflite", (64, 64))
+    pairs = tmp_path / "pairs"
+    pairs.mkdir()
+    Image.fromarray(photo(5, 64, 64)).save(pairs / "a_rgb.png")
+    cv2.imwrite(str(pairs / "a_depth.png"), np.full((64, 64), 2000, np.uint16))
+    away = f"gs://{BUCKET}/depth"
+    for folder in (pictures, pairs):
+        upload(folder, f"{away}/{folder.name}")
+    told = {}
+    for where, model, output in (
+        (str(tmp_path), str(network), str(tmp_path / "o")),
+        (away, upload(network, f"{away}/net.tflite"), f"{away}/o"),
+    ):
+        command = ["depth", f"{where}/pictures", "--depth_model", model]
+        assert main([*command, "--output", output]) == 0
+        capsys.readouterr()
+        command = ["depth", "--evaluate", f"{where}/pairs", "--depth_model", model]
+        assert main([*command, "--output", f"{output}/e"]) == 0
+        told[where] = [line for line in capsys.readouterr().out.splitlines() if "abs_rel" in line]
+    assert told[away] and told[away] == told[str(tmp_path)]
+    assert same(tmp_path / "o", f"{away}/o", tmp_path)
+
+
+def test_cutout(bucket, tmp_path):  # noqa: F811
+    things = tmp_path / "things"
+    things.mkdir()
+    rgb = np.full((96, 96, 3), 230, np.uint8)
+    rgb[24:72, 30:66] = (40, 90, 160)
+    Image.fromarray(rgb).save(things / "box.png")
+    away = f"gs://{BUCKET}/cutout"
+    upload(things, f"{away}/things")
+    assert main(["cutout", str(things), "--output", str(tmp_path / "o")]) == 0
+    assert main(["cutout", f"{away}/things", "--output", f"{away}/o"]) == 0
+    local, remote = tree(tmp_path / "o"), tree(download(f"{away}/o", tmp_path / "down"))
+    assert sorted(local) == sorted(remote)
+    assert [local[n] for n in local if n.endswith(".png")] == [
+        remote[n] for n in local if n.endswith(".png")
+    ]
+
+
+def test_train_begins_with_a_network(bucket, small_inputs, tmp_path):  # noqa: F811
+    made = training_sets.make(small_inputs, tmp_path)
+    first, away = tmp_path / "first", f"gs://{BUCKET}/train"
+    assert main(training_sets.train_arguments(made, first, "--epochs", "1")) == 0
+    upload(first, f"{away}/first")
+    more = ("--epochs", "1", "--init")
+    second, third = tmp_path / "second", tmp_path / "third"
+    assert main(training_sets.train_arguments(made, second, *more, str(first))) == 0
+    assert main(training_sets.train_arguments(made, third, *more, f"{away}/first")) == 0
+    # The last column is the time that it took.
+    rows = [(folder / "history.csv").read_text().splitlines()[-1] for folder in (second, third)]
+    assert rows[0].rsplit(",", 1)[0] == rows[1].rsplit(",", 1)[0]
