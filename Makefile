@@ -16,7 +16,7 @@ demo: $(VENV)/.ready
 	@echo "Open $(DEMO)/index.html"
 
 test: lint
-	$(BIN)/python -m pytest -q -n 2 --dist loadfile
+	$(BIN)/python -m pytest -q -n 2 --dist loadfile --durations=15
 
 lint: $(VENV)/.ready
 	$(BIN)/ruff check .
