@@ -12,7 +12,7 @@ import pytest
 from conftest import disc, make_in_process, photo
 
 from models import builtin, depth_card, depth_network
-from models.builtin_training import losses, pool, views
+from models.builtin_training import losses, pool, teacher, views
 from models.builtin_training.__main__ import split
 from models.builtin_training.teacher import FEATURES, HINTS, Teacher
 from models.depth_card import DepthModelError
@@ -227,7 +227,7 @@ def recipe(tmp_path, monkeypatch) -> pool.Recipe:
         cutouts.append(str(tmp_path / f"cut{i}.png"))
         cv2.imwrite(photos[-1], photo(20 + i))
         cv2.imwrite(cutouts[-1], disc(i))
-    monkeypatch.setattr(pool, "_teacher", lambda path: FakeTeacher())
+    monkeypatch.setattr(teacher, "load", lambda path: FakeTeacher())
     return pool.Recipe(str(tmp_path / "rooms"), 3, tuple(photos), tuple(cutouts), "fake", 0, 3, 4)
 
 
@@ -255,7 +255,8 @@ def test_a_pool_of_another_recipe_is_refused(recipe, tmp_path):
 
 def test_training_lowers_the_loss_and_goes_on_where_it_was(recipe, tmp_path):
     from models.builtin_training.evaluate import evaluate
-    from models.builtin_training.train import Schedule, train
+    from models.builtin_training.schedule import Schedule
+    from models.builtin_training.train import train
 
     pool.make_pool(recipe, tmp_path / "pool", 1)
     metres = np.linspace(0, 10, 256, dtype=np.float32)

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from test_builtin import FakeTeacher, recipe  # noqa: F401 - a fixture
 
-from models.builtin_training import looks, stream
+from models.builtin_training import looks, stream, teacher
 from models.builtin_training.teacher import HINTS
 
 
@@ -27,7 +27,7 @@ class FakeTeacherOfStream(FakeTeacher):
 
 @pytest.fixture
 def sources(recipe, monkeypatch) -> stream.Sources:  # noqa: F811
-    monkeypatch.setattr(stream, "_teacher", lambda path: FakeTeacherOfStream())
+    monkeypatch.setattr(teacher, "load", lambda path: FakeTeacherOfStream())
     photos = recipe.photos
     return stream.Sources(recipe.rooms, 3, photos, photos[:1], recipe.cutouts, "fake", 5)
 
@@ -138,7 +138,7 @@ def test_a_taken_picture_is_deep_and_far_more_often_than_flat_and_near():
 
 def test_matching_goes_on_where_it_was(sources, tmp_path, monkeypatch):
     from models import compact_network
-    from models.builtin_training.match import Schedule, match
+    from models.builtin_training.match import MatchSchedule, match
 
     def batches(sources, first, end, size, workers):
         for number in range(first, end):
@@ -146,7 +146,7 @@ def test_matching_goes_on_where_it_was(sources, tmp_path, monkeypatch):
 
     monkeypatch.setattr(stream, "batches", batches)
     weights = compact_network.build((224, 224)).get_weights()
-    schedule = Schedule(steps=3, batch=2, warm_up=1, policy="float32")
+    schedule = MatchSchedule(steps=3, batch=2, warm_up=1, policy="float32")
     network = match(weights, sources, tmp_path / "kept", schedule)
     again = match(weights, sources, tmp_path / "kept", schedule)  # nothing left to do
     trained = network.get_weights()

@@ -14,8 +14,9 @@ from models import builtin, tensorflow_process
 from models.builtin_training import match, stream
 from models.builtin_training.evaluate import evaluate
 from models.builtin_training.pool import Recipe, make_pool, open_pool
+from models.builtin_training.schedule import Schedule
 from models.builtin_training.teacher import Teacher
-from models.builtin_training.train import Schedule, train
+from models.builtin_training.train import train
 from models.rooms.dataset import write_dataset
 
 ROOM_SIZE = (320, 240)
@@ -50,7 +51,7 @@ def main(arguments: list[str] | None = None) -> int:
     add("--rooms", type=int, default=8000, metavar="N", help="rooms to render (default 8000)")
     add("--interiors", nargs="+", metavar="NAME", help="the photos that show rooms (default: all)")
     add("--steps", type=int, default=Schedule.steps, metavar="N", help="of 32 pictures of the pool")
-    steps = match.Schedule.steps
+    steps = match.MatchSchedule.steps
     add("--stream_steps", type=int, default=steps, metavar="N", help="of 32 of the stream")
     add("--workers", type=int, default=2, metavar="N", help="processes, and threads in training")
     asked = parser.parse_args(arguments)
@@ -83,7 +84,7 @@ def main(arguments: list[str] | None = None) -> int:
         network.get_weights(),
         sources,
         work / "stream_checkpoints",
-        match.Schedule(steps=asked.stream_steps, threads=asked.workers),
+        match.MatchSchedule(steps=asked.stream_steps, threads=asked.workers),
     )
     print(evaluate(network, open_pool(work / "held_out"), metres))
     size = builtin.save_weights(network, asked.output)

@@ -19,44 +19,29 @@ from numpy.typing import NDArray
 from models import compact_network, tensorflow_process
 from models.builtin_training import stream
 from models.builtin_training.losses import depth_loss
+from models.builtin_training.schedule import Schedule
 from models.builtin_training.teacher import HINTS
 from models.builtin_training.views import SIDE
 
 
 @dataclasses.dataclass(frozen=True)
-class Schedule:
-    """How long and how fast it learns.
+class MatchSchedule(Schedule):
+    """The same, and a precision.
 
     Attributes:
-        steps: Batches in all.
-        batch: Pictures in one.
-        learning_rate: At its height, after `warm_up`; falls to nothing along a cosine.
-        warm_up: Steps until then.
-        weight_decay: Of Muon.
-        hint_weight: Of each level of the teacher's features beside the depth.
-        averaging: Share of the past in the running mean of the weights.
         policy: Keras' dtype policy; variables, loss and output are float32 in any case.
-        seed: Of the hints' weights.
-        threads: CPU threads, and processes that make pictures.
     """
 
     steps: int = 4600
-    batch: int = 32
-    learning_rate: float = 2e-3
-    warm_up: int = 200
-    weight_decay: float = 1e-2
     hint_weight: float = 0.4
-    averaging: float = 0.999
     policy: str = "mixed_bfloat16"
-    seed: int = 0
-    threads: int = 2
 
 
 def match(
     weights: list[NDArray[np.float32]],
     sources: stream.Sources,
     checkpoints: Path,
-    schedule: Schedule,
+    schedule: MatchSchedule,
     say: Any = print,
 ) -> Any:
     """Trains, from the last checkpoint if there is one.
@@ -93,12 +78,7 @@ def match(
     averaged = compact_network.build((SIDE, SIDE), seed=schedule.seed)
     averaged.set_weights(weights)
     student = keras.Model(network.inputs, [network.outputs[0], *hinted])
-    rate = keras.optimizers.schedules.CosineDecay(
-        0.0,
-        max(1, schedule.steps - schedule.warm_up),
-        warmup_target=schedule.learning_rate,
-        warmup_steps=schedule.warm_up,
-    )
+    rate = schedule.rate()
     # Kernels by Muon, all else and the last layer by AdamW.
     kernels = [v for v in student.trainable_variables if v.name == "kernel" and "raw" not in v.path]
     chosen = {id(v) for v in kernels}
@@ -126,11 +106,7 @@ def match(
         for_kernels, for_others = tape.gradient(total, (kernels, others))
         muon.apply(for_kernels, kernels)
         adam.apply(for_others, others)
-        # The mean follows faster at the start, when the weights are still far from any use.
-        done = tf.cast(adam.iterations, tf.float32)
-        keep = tf.minimum(schedule.averaging, (1 + done) / (10 + done))
-        for slow, fast in zip(averaged.variables, network.variables, strict=True):
-            slow.assign(keep * slow + (1 - keep) * fast)
+        schedule.follow(averaged, network, adam.iterations)
         return loss, told, tf.reduce_mean(tf.abs(said[..., 0] - depth) / depth)
 
     state = tf.train.Checkpoint(student=student, averaged=averaged, muon=muon, adam=adam)

@@ -10,7 +10,7 @@ import dataclasses
 import json
 import multiprocessing
 from concurrent.futures import ProcessPoolExecutor
-from functools import lru_cache, partial
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +19,10 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
+from models.builtin_training import teacher as teachers
 from models.builtin_training import views
-from models.builtin_training.teacher import FEATURES, Teacher
+from models.builtin_training.picture_files import any_of, decode, read, room_depth
+from models.builtin_training.teacher import FEATURES
 from models.builtin_training.views import SIDE
 from models.rooms.dataset import pair_names
 
@@ -127,7 +129,7 @@ def _mark(folder: Path, start: int) -> Path:
 def _make_part(recipe: Recipe, folder: Path, start: int) -> None:
     cv2.setNumThreads(1)
     arrays = {n: np.lib.format.open_memmap(folder / f"{n}.npy", "r+") for n in ARRAYS}
-    teacher = _teacher(recipe.teacher)
+    teacher = teachers.load(recipe.teacher)
     for number in range(start, min(start + _PART, recipe.size)):
         picture, truth = make_view(recipe, number)
         arrays["picture"][number] = picture
@@ -152,46 +154,23 @@ def make_view(recipe: Recipe, number: int) -> tuple[NDArray[np.uint8], NDArray[n
     of_rooms = recipe.room_count * recipe.views_of_a_room
     if number >= of_rooms:
         index, view = divmod(number - of_rooms, recipe.views_of_a_photo)
-        picture = views.photo_view(_read(recipe.photos[index]), random)
+        picture = views.photo_view(read(recipe.photos[index]), random)
         if view % 2:
-            picture, _ = views.paste(picture, _any(recipe.cutouts, random), random)
+            picture, _ = views.paste(picture, any_of(recipe.cutouts, random), random)
         return picture, np.zeros((SIDE, SIDE), np.uint8)
     room, view = divmod(number, recipe.views_of_a_room)
     names = pair_names(room)
-    rgb = _decode(Path(recipe.rooms, names[0]))
-    depth = cv2.imread(str(Path(recipe.rooms, names[1])), cv2.IMREAD_UNCHANGED)
-    metres: NDArray[np.float32] = np.asarray(depth, np.float32) / np.float32(1000)
+    rgb = decode(Path(recipe.rooms, names[0]))
+    metres = room_depth(Path(recipe.rooms, names[1]))
     # Every room whole and as a crop; the views after these alternate.
     picture, metres = views.room_view(rgb, metres, view % 2 == 0, random)
     if view >= 2:
         if random.random() < 0.7:
-            picture, changed = views.paste(picture, _any(recipe.cutouts, random), random)
+            picture, changed = views.paste(picture, any_of(recipe.cutouts, random), random)
             metres[changed] = 0
         else:
             picture = views.blend(
-                picture, views.photo_view(_any(recipe.photos, random), random), random
+                picture, views.photo_view(any_of(recipe.photos, random), random), random
             )
             metres[:] = 0
     return picture, encode_log(metres)
-
-
-@lru_cache(maxsize=1)
-def _teacher(path: str) -> Teacher:
-    return Teacher(path)
-
-
-def _any(paths: tuple[str, ...], random: np.random.Generator) -> NDArray[np.uint8]:
-    return _read(paths[int(random.integers(len(paths)))])
-
-
-@lru_cache(maxsize=256)
-def _read(path: str) -> NDArray[np.uint8]:
-    return _decode(Path(path))
-
-
-def _decode(path: Path) -> NDArray[np.uint8]:
-    image = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
-    if image is None or image.ndim != 3:
-        raise ValueError(f"{path}: cannot be read as a picture in colour")
-    order = [2, 1, 0, 3] if image.shape[2] == 4 else [2, 1, 0]
-    return np.ascontiguousarray(image[..., order])

@@ -11,7 +11,6 @@ import dataclasses
 import multiprocessing
 from collections.abc import Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +19,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.builtin_training import looks, views
-from models.builtin_training.teacher import Teacher
+from models.builtin_training import teacher as teachers
+from models.builtin_training.picture_files import any_of, decode, room_depth
 from models.builtin_training.views import SIDE
 from models.rooms.dataset import pair_names
 
@@ -79,7 +79,7 @@ def make_picture(
     if depth is None:
         depth = np.zeros((SIDE, SIDE), np.float32)
     if random.random() < 0.35:
-        picture, changed = views.paste(picture, _any(sources.cutouts, random), random)
+        picture, changed = views.paste(picture, any_of(sources.cutouts, random), random)
         depth[changed] = 0
     if random.random() < 0.85:
         picture = looks.worse(picture, random)
@@ -134,7 +134,7 @@ def make_batch(sources: Sources, number: int, size: int) -> dict[str, NDArray[An
         features.
     """
     cv2.setNumThreads(1)
-    teacher = _teacher(sources.teacher)
+    teacher = teachers.load(sources.teacher)
     rows: dict[str, list[NDArray[Any]]] = collections.defaultdict(list)
     for one in range(number * size, (number + 1) * size):
         draws = np.random.default_rng((sources.seed, one)).random(_ATTEMPTS)
@@ -174,31 +174,8 @@ def _view(
     kind = random.choice(3, p=sources.shares)
     if kind == 2:
         names = pair_names(int(random.integers(sources.room_count)))
-        stored = cv2.imread(str(Path(sources.rooms, names[1])), cv2.IMREAD_UNCHANGED)
-        depth = np.asarray(stored, np.float32) / np.float32(1000)
-        rgb = _decode(Path(sources.rooms, names[0]))
+        depth = room_depth(Path(sources.rooms, names[1]))
+        rgb = decode(Path(sources.rooms, names[0]))
         return looks.other_camera(rgb, 0.75, random, depth)
-    photo = _any(sources.photos if kind else sources.interiors, random)
+    photo = any_of(sources.photos if kind else sources.interiors, random)
     return looks.other_camera(photo, 0.4 if kind else 0.65, random)
-
-
-@lru_cache(maxsize=1)
-def _teacher(path: str) -> Teacher:
-    return Teacher(path)
-
-
-def _any(paths: tuple[str, ...], random: np.random.Generator) -> NDArray[np.uint8]:
-    return _read(paths[int(random.integers(len(paths)))])
-
-
-@lru_cache(maxsize=256)
-def _read(path: str) -> NDArray[np.uint8]:
-    return _decode(Path(path))
-
-
-def _decode(path: Path) -> NDArray[np.uint8]:
-    image = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
-    if image is None or image.ndim != 3:
-        raise ValueError(f"{path}: cannot be read as a picture in colour")
-    order = [2, 1, 0, 3] if image.shape[2] == 4 else [2, 1, 0]
-    return np.ascontiguousarray(image[..., order])

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import warnings
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -80,3 +81,9 @@ class Teacher:
         """
         depth, _ = self.label(rgb)
         return depth, [self._network.get_tensor(index)[0] for index in self._hints]
+
+
+@lru_cache(maxsize=1)
+def load(path: str) -> Teacher:
+    """The teacher of this process, loaded once."""
+    return Teacher(path)

@@ -8,7 +8,6 @@ foretell the teacher's features, through a 1x1 convolution that is thrown away a
 
 from __future__ import annotations
 
-import dataclasses
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -21,38 +20,12 @@ from models import compact_network, tensorflow_process
 from models.builtin_training.augment import augment
 from models.builtin_training.losses import depth_loss, target_logs
 from models.builtin_training.pool import decode_log, open_pool
+from models.builtin_training.schedule import Schedule
 from models.builtin_training.views import SIDE
 
 _NAMES = ("picture", "teacher", "truth", "features")
 # Pictures that the mean and deviation of the teacher's features are taken from.
 _SAMPLED = 400
-
-
-@dataclasses.dataclass(frozen=True)
-class Schedule:
-    """How long and how fast it learns.
-
-    Attributes:
-        steps: Batches in all.
-        batch: Pictures in one.
-        learning_rate: At its height, after `warm_up`; falls to nothing along a cosine.
-        warm_up: Steps until then.
-        weight_decay: Of AdamW.
-        hint_weight: Of the teacher's features beside the depth.
-        averaging: Share of the past in the running mean of the weights.
-        seed: Of weights and batches.
-        threads: CPU threads.
-    """
-
-    steps: int = 4000
-    batch: int = 32
-    learning_rate: float = 2e-3
-    warm_up: int = 200
-    weight_decay: float = 1e-2
-    hint_weight: float = 0.2
-    averaging: float = 0.999
-    seed: int = 0
-    threads: int = 2
 
 
 def train(
@@ -79,12 +52,7 @@ def train(
     hint = keras.layers.Conv2D(arrays["features"].shape[-1], 1, name="hint")(bottom)
     student = keras.Model(network.inputs, [network.outputs[0], hint])
     averaged = compact_network.build((SIDE, SIDE), seed=schedule.seed)
-    rate = keras.optimizers.schedules.CosineDecay(
-        0.0,
-        max(1, schedule.steps - schedule.warm_up),
-        warmup_target=schedule.learning_rate,
-        warmup_steps=schedule.warm_up,
-    )
+    rate = schedule.rate()
     optimizer = keras.optimizers.AdamW(rate, weight_decay=schedule.weight_decay, clipnorm=1.0)
     optimizer.exclude_from_weight_decay(var_names=["gamma", "beta", "bias"])
     optimizer.build(student.trainable_variables)
@@ -108,11 +76,7 @@ def train(
             total = loss + schedule.hint_weight * told
         gradients = tape.gradient(total, student.trainable_variables)
         optimizer.apply_gradients(zip(gradients, student.trainable_variables))
-        # The mean follows faster at the start, when the weights are still far from any use.
-        done = tf.cast(optimizer.iterations, tf.float32)
-        keep = tf.minimum(schedule.averaging, (1 + done) / (10 + done))
-        for slow, fast in zip(averaged.variables, network.variables, strict=True):
-            slow.assign(keep * slow + (1 - keep) * fast)
+        schedule.follow(averaged, network, optimizer.iterations)
         return loss, told
 
     state = tf.train.Checkpoint(student=student, averaged=averaged, optimizer=optimizer)
