@@ -96,3 +96,18 @@ class SliceOfGenerate:
 
     graph: GraphArguments
     beam_options: list[str]
+
+
+@dataclasses.dataclass(frozen=True)
+class SliceMade:
+    """What is to be told of a slice that was made.
+
+    Not beside the task that gives it: the launcher, which reads it, has no need of Beam.
+
+    Attributes:
+        peak_memory: Of its process, in bytes.
+        gpu: Name of the GPU that made its depth; None for the processor, or without depth.
+    """
+
+    peak_memory: int
+    gpu: str | None

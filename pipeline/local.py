@@ -12,7 +12,7 @@ from collections.abc import MutableSequence
 from typing import TYPE_CHECKING, Any
 
 from pipeline.exit_codes import OK, SOME_FAILED
-from pipeline.graph_arguments import GraphArguments, SliceOfGenerate, SliceOfShards
+from pipeline.graph_arguments import GraphArguments, SliceMade, SliceOfGenerate, SliceOfShards
 from pipeline.processes import ProcessGroup, WorkerError, available_cores, peak_memory
 from pipeline.progress import Progress, byte_size, duration
 from transforms import commit, meter, shards, storage
@@ -20,7 +20,6 @@ from transforms.job import ERRORS, GENERATION, REPORT, Job
 from transforms.work_unit import WorkUnit, sample_numbers
 
 if TYPE_CHECKING:
-    from pipeline.worker import SliceMade
     from transforms.summarise import Summary
 
 # Deaths of worker processes at one unit after which it is recorded as failed.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import logging
 from collections.abc import MutableSequence
 from typing import Any
@@ -16,7 +15,7 @@ from models import depth_network
 from models.depth_card import DepthModelError
 from pipeline.exit_codes import UserError
 from pipeline.graph import generate, join_shards
-from pipeline.graph_arguments import SliceOfGenerate, SliceOfShards
+from pipeline.graph_arguments import SliceMade, SliceOfGenerate, SliceOfShards
 from pipeline.processes import peak_memory
 from transforms import meter, network_files, shards
 from transforms.summarise import Summary, summarise
@@ -34,19 +33,6 @@ def set_up(counters: MutableSequence[int], threads: int) -> None:
     logging.getLogger("models").setLevel(logging.WARNING)
     cv2.setNumThreads(1)
     meter.share(counters)
-
-
-@dataclasses.dataclass(frozen=True)
-class SliceMade:
-    """What is to be told of a slice that was made.
-
-    Attributes:
-        peak_memory: Of its process, in bytes.
-        gpu: Name of the GPU that made its depth; None for the processor, or without depth.
-    """
-
-    peak_memory: int
-    gpu: str | None
 
 
 def make_slice(task: SliceOfGenerate) -> SliceMade:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import io
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
-from conftest import arguments, disc, fgbg, make_in_process, photo, tree
+from conftest import ROOT, arguments, disc, fgbg, make_in_process, photo, tree
 from PIL import Image
 from test_compositing import area_mean, oracle_blend
 
@@ -384,3 +386,21 @@ def test_sources_are_carried_into_the_card(small_inputs, tmp_path):
     row = r"| room0.png | Ann \| &lt;b&gt;Lee&lt;/b&gt; | CC BY 4.0 | https://example.org/1 |"
     assert row in card
     assert "Nobody" not in card
+
+
+def test_the_launcher_of_a_local_run_needs_neither_beam_nor_tensorflow(small_inputs, tmp_path):
+    script = (
+        "import sys; from pipeline.__main__ import main; "
+        "code = main(sys.argv[1:]) if __name__ == '__main__' else 0; "
+        "heavy = {'apache_beam', 'tensorflow', 'matplotlib'} & set(sys.modules); "
+        "sys.exit(str(sorted(heavy)) if heavy else code)"
+    )
+    result = subprocess.run(
+        [sys.executable, "-c", script, *arguments(small_inputs, tmp_path / "set")],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert result.returncode == 0, result.stderr
