@@ -7,10 +7,10 @@ benchmarks/loops.py). There are three parts:
 
     steps     CPU time a sample, inside of one process: units are made by fgbg's own functions
               (those that its DoFns call) as records, as an image tree and without storing
-              anything, by both loops, and by the encoder alone. All take their turn at each unit,
+              anything, by all loops, and by the encoder alone. All take their turn at each unit,
               and the fastest of some rounds counts, so that other programs on the machine disturb
-              them alike. The pixels of fgbg's files and records are compared with those of the
-              OpenCV loop's files.
+              them alike. The pixels of fgbg's files and records are compared with those of both
+              OpenCV loops' files.
     files     The files of those units, written by fgbg's storage and by open() and write().
     commands  Whole commands with one worker, from the first import on, for each number of
               --samples: CPU time a sample and peak memory.
@@ -60,7 +60,8 @@ from transforms.work_unit import WorkUnit
 CANVAS, PLACEMENTS, QUALITY = (448, 448), 20, 95
 FG_SCALE = (0.3, 0.6)
 PARTS = ("steps", "files", "commands")
-CV2, PIL, ENCODER, NOTHING = "cv2 loop", "PIL loop", "encoder alone", "fgbg, nothing stored"
+CV2, TUNED, PIL = "cv2 loop", "tuned cv2 loop", "PIL loop"
+ENCODER, NOTHING = "encoder alone", "fgbg, nothing stored"
 IN_FILES, IN_RECORDS = "fgbg, image tree", "fgbg, records"
 
 Results = dict[tuple[Any, ...], float]
@@ -111,7 +112,7 @@ def code_unit(output: str, job: Job, version: str, unit: WorkUnit) -> None:
 
 
 def differences(tree: str, blocks: str, by_hand: str, task: Task, unit: WorkUnit) -> int:
-    """How many pictures of a unit have other pixels than the OpenCV loop's.
+    """How many pictures of a unit have other pixels than an OpenCV loop's.
 
     Args:
         tree: Data set with the unit's files.
@@ -179,6 +180,7 @@ def measure_steps(prepared: Prepared, rounds: int) -> dict[str, float]:
         images = [image for sample in loops.cv2_samples(task) for image in sample]
         ways: dict[str, Callable[[], Any]] = {
             CV2: functools.partial(loops.cv2_loop, task, f"{prepared.folder}/cv2"),
+            TUNED: functools.partial(loops.tuned_loop, task, f"{prepared.folder}/tuned"),
             PIL: functools.partial(loops.pil_loop, task, f"{prepared.folder}/pil"),
             ENCODER: lambda images=images: [loops.encode(image, QUALITY) for image in images],
             NOTHING: functools.partial(code_unit, *prepared.blocks, unit),
@@ -194,20 +196,22 @@ def measure_steps(prepared: Prepared, rounds: int) -> dict[str, float]:
                     least[name] = min(least[name], time.process_time() - start)
         for name, seconds in least.items():
             spent[name] = spent.get(name, 0.0) + seconds / len(prepared.units) / PLACEMENTS
-        roots = prepared.trees[0], prepared.blocks[0], f"{prepared.folder}/cv2"
-        if other := differences(*roots, task, unit):
-            raise RuntimeError(f"{unit.name}: {other} pictures are not those of the OpenCV loop")
+        for loop in ("cv2", "tuned"):
+            roots = prepared.trees[0], prepared.blocks[0], f"{prepared.folder}/{loop}"
+            if other := differences(*roots, task, unit):
+                raise RuntimeError(f"{unit.name}: {other} pictures are not those of {loop}")
     return spent
 
 
 def show_steps(spent: dict[str, float], size: int, units: int) -> None:
     """Prints the table of one stored size."""
     print(f"\n{size}x{size} stored, composed at {CANVAS[0]}x{CANVAS[1]}; {units} units, pixels of "
-          "fgbg and of the cv2 loop identical")  # fmt: skip
-    print("way                   CPU us a sample  samples/s a core  : cv2 loop")
+          "fgbg and of both cv2 loops identical")  # fmt: skip
+    print("way                   CPU us a sample  samples/s a core  : cv2 loop  : tuned")
     for name, seconds in spent.items():
-        ratio = spent[CV2] / seconds
-        print(f"{name:21} {seconds * 1e6:15.0f}  {1 / seconds:16,.0f}  {ratio:10.2f}", flush=True)
+        ratios = [spent[loop] / seconds for loop in (CV2, TUNED)]
+        print(f"{name:21} {seconds * 1e6:15.0f}  {1 / seconds:16,.0f}  {ratios[0]:10.2f}  "
+              f"{ratios[1]:7.2f}", flush=True)  # fmt: skip
 
 
 def write_bare(files: list[tuple[str, bytes]]) -> None:
@@ -307,6 +311,7 @@ def measure_commands(
         IN_RECORDS: [*common, "--format", TFRECORD],
         IN_FILES: [*common, "--format", IMAGES],
         CV2: [*by_hand, "--loop", "cv2"],
+        TUNED: [*by_hand, "--loop", "tuned"],
         PIL: [*by_hand, "--loop", "pil"],
     }
     for name, command in commands.items():

@@ -2,11 +2,12 @@
 
     python benchmarks/loops.py --loop cv2 --data_set DIR --output DIR
 
-Two of them, by OpenCV and by Pillow. Both decode each input once, scale a foreground once for all
-its places, and then make every sample whole: copy the canvas, blend the cut-out in, resize canvas
-and alpha to the stored size, encode both as JPEG, write two files. There are no records of what was
-done, no checksums, no statistics. The inputs are those stored in a data set of fgbg, and so are the
-places, so that the OpenCV loop makes the pixels that fgbg makes.
+Three of them: by OpenCV as notebooks do it, by OpenCV with all that can be done about its
+arithmetic without leaving whole pictures, and by Pillow. All decode each input once, scale a
+foreground once for all its places, and then make every sample whole: copy the canvas, blend the
+cut-out in, resize canvas and alpha to the stored size, encode both as JPEG, write two files. There
+are no records of what was done, no checksums, no statistics. The inputs are those stored in a data
+set of fgbg, and so are the places, so that both OpenCV loops make the pixels that fgbg makes.
 """
 
 from __future__ import annotations
@@ -120,7 +121,23 @@ def folders(task: Task, output: str) -> str:
 
 
 def cv2_samples(task: Task) -> Iterator[tuple[Array, Array]]:
-    """Overlay and mask of each sample, by whole pictures and fgbg's formula."""
+    """Overlay and mask of each sample, as notebooks do it: alpha blending by the formula."""
+    canvas = decoded(task.background)
+    scaled = compositing.scale_foreground(decoded(task.cutout), task.scaled, task.mirrored)
+    height, width = canvas.shape[:2]
+    for x, y, w, h in task.places:
+        left, top, right, bottom = max(x, 0), max(y, 0), min(x + w, width), min(y + h, height)
+        cutout = scaled[top - y : bottom - y, left - x : right - x]
+        alpha = cutout[..., 3:] / np.float32(255)
+        overlay, mask = canvas.copy(), np.zeros((height, width), np.uint8)
+        region = overlay[top:bottom, left:right]
+        region[:] = np.rint(cutout[..., :3] * alpha + region * (1 - alpha))
+        mask[top:bottom, left:right] = cutout[..., 3]
+        yield _stored(overlay, mask, task.size)
+
+
+def tuned_samples(task: Task) -> Iterator[tuple[Array, Array]]:
+    """The same in 16-bit integers, with what does not depend on the place done once."""
     canvas = decoded(task.background)
     scaled = compositing.scale_foreground(decoded(task.cutout), task.scaled, task.mirrored)
     alpha = np.ascontiguousarray(scaled[..., 3])
@@ -131,17 +148,22 @@ def cv2_samples(task: Task) -> Iterator[tuple[Array, Array]]:
         left, top, right, bottom = max(x, 0), max(y, 0), min(x + w, width), min(y + h, height)
         on_canvas = np.s_[top:bottom, left:right]
         of_cutout = np.s_[top - y : bottom - y, left - x : right - x]
-        whole, opacity = canvas.copy(), np.zeros((height, width), np.uint8)
-        total = whole[on_canvas] * rest[of_cutout]
+        overlay, mask = canvas.copy(), np.zeros((height, width), np.uint8)
+        total = overlay[on_canvas] * rest[of_cutout]
         total += weighted[of_cutout]
         total += total >> 8
         total >>= 8  # exactly round(sum / 255)
-        whole[on_canvas] = total
-        opacity[on_canvas] = alpha[of_cutout]
-        if task.size != (width, height):
-            whole = cv2.resize(whole, task.size, interpolation=cv2.INTER_AREA)
-            opacity = cv2.resize(opacity, task.size, interpolation=cv2.INTER_AREA)
-        yield whole, cv2.threshold(opacity, 127, 255, cv2.THRESH_BINARY)[1]
+        overlay[on_canvas] = total
+        mask[on_canvas] = alpha[of_cutout]
+        yield _stored(overlay, mask, task.size)
+
+
+def _stored(overlay: Array, mask: Array, size: tuple[int, int]) -> tuple[Array, Array]:
+    """Overlay and alpha at the stored size, the latter as a mask."""
+    if size != overlay.shape[1::-1]:
+        overlay = cv2.resize(overlay, size, interpolation=cv2.INTER_AREA)
+        mask = cv2.resize(mask, size, interpolation=cv2.INTER_AREA)
+    return overlay, cv2.threshold(mask, 127, 255, cv2.THRESH_BINARY)[1]
 
 
 def encode(image: Array, quality: int) -> Array:
@@ -150,9 +172,18 @@ def encode(image: Array, quality: int) -> Array:
 
 
 def cv2_loop(task: Task, output: str) -> None:
-    """Makes a unit with OpenCV."""
+    """Makes a unit with OpenCV, as notebooks do it."""
+    _write(task, output, cv2_samples(task))
+
+
+def tuned_loop(task: Task, output: str) -> None:
+    """Makes a unit with OpenCV, tuned."""
+    _write(task, output, tuned_samples(task))
+
+
+def _write(task: Task, output: str, samples: Iterator[tuple[Array, Array]]) -> None:
     folder = folders(task, output)
-    for number, images in zip(task.numbers, cv2_samples(task), strict=True):
+    for number, images in zip(task.numbers, samples, strict=True):
         for kind, image in zip(("overlay", "mask"), images, strict=True):
             with open(f"{folder}/{kind}/{number}.jpg", "wb") as file:
                 file.write(encode(image, task.quality))
@@ -174,7 +205,7 @@ def pil_loop(task: Task, output: str) -> None:
         mask.resize(task.size).save(f"{folder}/mask/{number}.jpg", quality=task.quality)
 
 
-LOOPS: dict[str, Loop] = {"cv2": cv2_loop, "pil": pil_loop}
+LOOPS: dict[str, Loop] = {"cv2": cv2_loop, "tuned": tuned_loop, "pil": pil_loop}
 
 
 def all_units(job: Job) -> list[WorkUnit]:

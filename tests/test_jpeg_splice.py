@@ -11,7 +11,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from transforms import jpeg_splice, jpeg_stream
+from transforms import jpeg_splice, jpeg_stacks, jpeg_stream
 from transforms.placement import Box
 
 
@@ -136,7 +136,7 @@ def test_what_is_told_to_be_background_is_left_out(channels, width, height, seed
 
 
 def test_stacks_are_split_where_they_grow_too_tall(monkeypatch):
-    monkeypatch.setattr(jpeg_splice, "_STACK_ROWS", 48)
+    monkeypatch.setattr(jpeg_stacks, "STACK_ROWS", 48)
     rng = np.random.default_rng(0)
     boxes = [Box(int(x), int(y), 20, 30) for x, y in rng.integers(0, 40, (12, 2))]
     check(picture(rng, 64, 80, 3), 90, 2, boxes, rng)

@@ -104,7 +104,7 @@ def compose(
     size = placement.scaled_size((cutout.shape[1], cutout.shape[0]), c.canvas, scale)
     foreground = compositing.scale_foreground(cutout, size, unit.mirrored)
     numbers = list(sample_numbers(c.placements, c.mirror, unit))
-    places = [placement.place(key, n, size, c.canvas, c.truncation) for n in numbers]
+    places = placement.places(key, numbers, size, c.canvas, c.truncation)
     keep_canvases = c.depth_model is not None
     composed = compositing.compose_unit(background, foreground, places, c.size, keep_canvases)
     return ComposedUnit(unit, numbers, places, composed)

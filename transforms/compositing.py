@@ -16,7 +16,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from transforms.jpeg_splice import Extents, SplicedBackground
+from transforms.jpeg_splice import SplicedBackground
+from transforms.jpeg_stacks import Extents
 from transforms.pictures import Array, resize_cutout
 from transforms.placement import Box
 
@@ -137,9 +138,12 @@ def blend(background: Array, foreground: Array) -> Array:
 
 def _weigh(foreground: Array) -> tuple[NDArray[np.uint16], NDArray[np.uint16]]:
     """What of the blend does not depend on the background: f * a, and 255 - a."""
-    # Alpha is repeated for every channel: NumPy multiplies equal shapes 20 times faster.
-    alpha = np.repeat(foreground[..., 3:], 3, axis=2).astype(np.uint16)
-    return foreground[..., :3] * alpha, 255 - alpha
+    # Alpha is repeated for every channel: equal shapes are multiplied 20 times faster.
+    opacity = cv2.extractChannel(foreground, 3)
+    alpha = cv2.merge((opacity, opacity, opacity))
+    colours = cv2.cvtColor(foreground, cv2.COLOR_BGRA2BGR)
+    weighted = cv2.multiply(colours, alpha, dtype=cv2.CV_16U)
+    return weighted, cv2.bitwise_not(alpha).astype(np.uint16)
 
 
 def _blend(background: Array, weighted: NDArray[np.uint16], rest: NDArray[np.uint16]) -> Array:
@@ -274,13 +278,16 @@ def _extents(opacity: Array, size: tuple[int, int]) -> Extents | None:
     if width % size[0] or height % size[1]:
         return None
     # Not from the reduced alpha: a faint pixel may be rounded away there and still change colours.
-    rows = opacity.reshape(size[1], height // size[1], width).max(axis=1)
-    visible: NDArray[np.bool_] = np.asarray(rows > 0)
-    first, behind = visible.argmax(axis=1), width - visible[:, ::-1].argmax(axis=1)
-    hidden = ~visible.any(axis=1)
+    step_x, step_y = width // size[0], height // size[1]
+    rows = opacity[::step_y]
+    for row in range(1, step_y):
+        rows = cv2.max(rows, opacity[row::step_y])
+    shown = cv2.threshold(rows, 0, 1, cv2.THRESH_BINARY)[1]
+    visible = shown.view(np.bool_)
+    first, behind = visible.argmax(axis=1), width - cv2.flip(shown, 1).view(np.bool_).argmax(axis=1)
+    hidden = ~visible[np.arange(len(visible)), first]
     first[hidden], behind[hidden] = width, 0
-    step = width // size[0]
-    return np.stack((first // step, -(-behind // step)))
+    return np.stack((first // step_x, -(-behind // step_x)))
 
 
 def _ratio(canvas: tuple[int, int], size: tuple[int, int]) -> tuple[int, int]:

@@ -10,7 +10,7 @@ not (NEP 19).
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
 import numpy as np
@@ -42,10 +42,22 @@ def generator_key(seed: int, background: str, foreground: str, mirrored: bool) -
     return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=16).digest(), "little")
 
 
-def _draws(key: int, stream: int, number: int) -> Callable[[], int]:
-    # The lowest counter word counts the draws; ours are above it.
-    generator = np.random.Philox(key=key, counter=[0, number, 0, stream])
-    return lambda: int(generator.random_raw())
+class _Draws:
+    """Uniform 64-bit draws of a key, from wherever they are asked to begin.
+
+    A generator is made once: that takes longer than all that is drawn for a sample.
+    """
+
+    def __init__(self, key: int) -> None:
+        self._generator = np.random.Philox(key=key)
+        self._state = self._generator.state  # of one that has drawn nothing
+
+    def begin(self, stream: int, number: int) -> Callable[[], int]:
+        """Starts a stream; those given before draw from it as well."""
+        # The lowest counter word counts the draws; ours are above it.
+        self._state["state"]["counter"][:] = 0, number, 0, stream
+        self._generator.state = self._state
+        return lambda: int(self._generator.random_raw())
 
 
 def _below(bits: int, n: int) -> int:
@@ -56,7 +68,7 @@ def _below(bits: int, n: int) -> int:
 def draw_scale(key: int, round_: int, fg_scale: tuple[float, float]) -> float:
     """The foreground's height as a share of the canvas' height: one draw for a whole unit."""
     least, greatest = fg_scale
-    return least + (greatest - least) * (_draws(key, _UNIT_STREAM, round_)() / _2_64)
+    return least + (greatest - least) * (_Draws(key).begin(_UNIT_STREAM, round_)() / _2_64)
 
 
 def scaled_size(
@@ -87,28 +99,44 @@ def place(
     canvas: tuple[int, int],
     truncation: float = 0.0,
 ) -> Box:
+    """Draws where a foreground stands in one sample: see `places`."""
+    return places(key, [number], foreground, canvas, truncation)[0]
+
+
+def places(
+    key: int,
+    numbers: Iterable[int],
+    foreground: tuple[int, int],
+    canvas: tuple[int, int],
+    truncation: float = 0.0,
+) -> list[Box]:
     """Draws where a foreground stands, uniformly over all positions that are allowed.
 
     Args:
         key: From `generator_key`.
-        number: The sample's number in its folder.
+        numbers: The samples' numbers in their folder; each draws for itself.
         foreground: Width and height of the scaled foreground, at most the canvas'.
         canvas: Width and height of the canvas.
         truncation: Greatest share of the foreground's box outside the canvas, in [0, 1). With 0
             it is wholly inside; the corners and both end positions can be drawn.
 
     Returns:
-        The foreground's box in canvas pixels.
+        The foreground's box in canvas pixels, for each sample.
     """
-    draw = _draws(key, _SAMPLE_STREAM, number)
+    draws = _Draws(key)
     width, height = foreground
     margin_x, margin_y = int(truncation * width), int(truncation * height)
     least_visible = (1.0 - truncation) * width * height
-    while True:
-        x = _below(draw(), canvas[0] - width + 2 * margin_x + 1) - margin_x
-        y = _below(draw(), canvas[1] - height + 2 * margin_y + 1) - margin_y
-        visible_x = min(x + width, canvas[0]) - max(x, 0)
-        visible_y = min(y + height, canvas[1]) - max(y, 0)
-        # Only near a corner can both sides together take more than the share: draw again there.
-        if visible_x * visible_y >= least_visible - 1e-9:
-            return Box(x, y, width, height)
+    found = []
+    for number in numbers:
+        draw = draws.begin(_SAMPLE_STREAM, number)
+        while True:
+            x = _below(draw(), canvas[0] - width + 2 * margin_x + 1) - margin_x
+            y = _below(draw(), canvas[1] - height + 2 * margin_y + 1) - margin_y
+            visible_x = min(x + width, canvas[0]) - max(x, 0)
+            visible_y = min(y + height, canvas[1]) - max(y, 0)
+            # Only near a corner can both sides together take more than the share: draw again there.
+            if visible_x * visible_y >= least_visible - 1e-9:
+                found.append(Box(x, y, width, height))
+                break
+    return found
