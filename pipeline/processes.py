@@ -189,11 +189,12 @@ def _work(
     """What a worker process does: the task, and nothing after its launcher has gone."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the launcher's to handle
     threading.Thread(target=_die_with_parent, daemon=True).start()
-    from pipeline import worker
-
-    worker.set_up(counters, threads)
     module, _, function = task.partition(":")
     try:
+        # An import that fails once fails again: it is an error, not a death to recover from.
+        from pipeline import worker
+
+        worker.set_up(counters, threads)
         sender.send(("result", getattr(importlib.import_module(module), function)(argument)))
     except UserError as error:
         sender.send(("user_error", str(error)))
