@@ -110,8 +110,8 @@ def test_a_unit_of_the_usual_sizes(size, channels):
 @pytest.mark.parametrize("channels", [1, 3])
 @pytest.mark.parametrize("width, height", [(96, 64), (90, 70)])
 @settings(max_examples=30, deadline=None)
-@given(seed=st.integers(0, 2**32 - 1))
-def test_what_is_told_to_be_background_is_left_out(channels, width, height, seed):
+@given(seed=st.integers(0, 2**32 - 1), rows=st.sampled_from([32, 4096]))
+def test_what_is_told_to_be_background_is_left_out(channels, width, height, seed, rows):
     rng = np.random.default_rng(seed)
     background = picture(rng, width, height, channels)
     boxes, patches, extents = [], [], []
@@ -130,7 +130,9 @@ def test_what_is_told_to_be_background_is_left_out(channels, width, height, seed
         extents.append(extent)
     for interval in divisors(-(-width // (8 if channels == 1 else 16))):
         prepared = jpeg_splice.prepare(background, 90, interval)
-        files = jpeg_splice.encode(prepared, boxes, patches, extents)
+        with pytest.MonkeyPatch.context() as patched:
+            patched.setattr(jpeg_stacks, "STACK_ROWS", rows)
+            files = jpeg_splice.encode(prepared, boxes, patches, extents)
         for box, patch, file in zip(boxes, patches, files, strict=True):
             assert file == reference(pasted(background, box, patch), 90, interval)
 
