@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import sys
@@ -15,6 +16,7 @@ import filelock
 from pipeline import collect_options, options
 from pipeline.exit_codes import OK, SOME_FAILED, UserError
 from pipeline.progress import Progress, duration
+from pipeline.writable import check_writable
 from transforms import storage
 from transforms.collect import choose, providers, running, state
 from transforms.collect.candidate import FAILED, GOOD, Query, Record, Settings
@@ -56,24 +58,32 @@ def main(arguments: list[str]) -> int:
             count = asked.count or len(listed)
     except SearchError as error:
         raise UserError(str(error)) from None
+    check_writable(output, "--output")
     try:
-        os.makedirs(os.path.join(output, state.WORK), exist_ok=True)
-        with filelock.FileLock(os.path.join(output, _LOCK), timeout=0):
+        with _alone(output):
             return _Collecting(settings, topics, searches, count).run()
     except filelock.Timeout:
         raise UserError(f"--output {output}: another fgbg is writing to it") from None
     except OSError as error:
+        if storage.is_gcs(output):  # it could be written at first: no wrong use
+            raise OSError(error.errno, str(error), output) from error
         raise UserError(f"--output {output}: cannot be written: {error}") from error
 
 
-def _check_output(output: str) -> None:
+def _alone(output: str) -> contextlib.AbstractContextManager[object]:
+    """Keeps a second run away from a local folder; gs:// has no locks."""
     if storage.is_gcs(output):
-        raise UserError(
-            f"--output {output}: collect into a local folder, look through it, then copy it there"
-        )
-    if os.path.exists(output) and not os.path.isdir(output):
+        return contextlib.nullcontext()
+    os.makedirs(os.path.join(output, state.WORK), exist_ok=True)
+    return filelock.FileLock(os.path.join(output, _LOCK), timeout=0)
+
+
+def _check_output(output: str) -> None:
+    store = storage.storage_for(output)
+    a_file = os.path.exists(output) and not os.path.isdir(output)
+    if a_file or store.size(output) is not None:
         raise UserError(f"--output {output}: a file, not a folder")
-    if os.path.exists(os.path.join(output, _DATA_SET)):
+    if store.size(storage.join(output, _DATA_SET)) is not None:
         raise UserError(f"--output {output}: holds a data set of fgbg; give another folder")
 
 
@@ -91,6 +101,7 @@ class _Collecting:
 
     def run(self) -> int:
         started = time.monotonic()
+        state.begin()
         chosen = state.read_chosen(self._output)
         before = sum(self._have(chosen, state.read_records(self._output)))
         if before < self._count:
@@ -103,9 +114,10 @@ class _Collecting:
     def _have(self, chosen: Chosen, records: dict[str, Record]) -> list[int]:
         """How many pictures of each topic are in the folder, whoever found them."""
         have = [0] * len(self._topics)
+        there = state.there(self._output)
         for named in chosen.named:
             found = records[named.key].found
-            if not state.exists(self._output, named.file):
+            if named.file not in there:
                 continue
             for i, (topic, search) in enumerate(zip(self._topics, self._searches)):
                 if found.search == search or found.candidate.topic == topic:
@@ -195,7 +207,7 @@ class _Collecting:
             thread.join(_PATIENCE_S)
             raise
         if problems:
-            raise problems[0]
+            raise _cause(problems[0])
 
     def _close(self, wall: float) -> int:
         """Writes the lists and the sheet, prints the closing lines and gives the exit code."""
@@ -232,6 +244,12 @@ class _Collecting:
         if sheets:
             print(f"Look at {sheets[0]}, delete what you do not like and run the command again")
         return OK if sum(have) >= self._count and not failed else SOME_FAILED
+
+
+def _cause(error: BaseException) -> BaseException:
+    """The OSError that Beam has made a RuntimeError of, or the error itself."""
+    cause = error.__cause__ or error.__context__
+    return cause if isinstance(error, RuntimeError) and isinstance(cause, OSError) else error
 
 
 def _per_topic(topics: Sequence[str], have: Sequence[int]) -> str:

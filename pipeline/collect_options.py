@@ -30,7 +30,7 @@ def parser() -> options.Parser:
         metavar="TOPIC",
         help="what to search for; several topics share the count. With --provider urls: a file",
     )
-    add("--output", required=True, metavar="FOLDER", help="local folder for the pictures")
+    add("--output", required=True, metavar="FOLDER", help="folder for the pictures, local or gs://")
     add(
         "--count",
         type=options.number(1, 1_000_000, int),

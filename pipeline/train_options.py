@@ -47,8 +47,17 @@ def parser() -> options.Parser:
         "--depth_model take. Run it again with the same options to go on after an interruption.",
     )
     add = parser.add_argument
-    add("data_set", metavar="DATASET", help="folder of a data set made by fgbg generate")
-    add("--model_dir", required=True, metavar="DIR", help="local folder that the network goes to")
+    add(
+        "data_set",
+        metavar="DATASET",
+        help="folder of a data set made by fgbg generate, local or gs://",
+    )
+    add(
+        "--model_dir",
+        required=True,
+        metavar="DIR",
+        help="folder that the network goes to, local or gs://",
+    )
     options.add_switch(
         add, "--overwrite", "delete the training that is in --model_dir and start anew"
     )

@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
-import shutil
 from typing import Any
 
 from models import trained_card
@@ -19,10 +18,12 @@ _RUN = f"{WORK}/run.json"
 LOGS = "logs"
 HISTORY_JSON, HISTORY_CSV = "history.json", "history.csv"
 METRICS, CURVE, PREDICTIONS = "metrics.json", "curve.png", "predictions.png"
-# All that --overwrite deletes; the card first, for a folder with it counts as whole.
+# All that --overwrite deletes: the card first, for a folder with it counts as whole, and last what
+# tells that the rest is ours. A killed run leaves names with "part".
 _OURS = (
     trained_card.CARD,
     trained_card.KERAS_FILE,
+    "model.part.keras",
     trained_card.SAVED_MODEL,
     f"{trained_card.SAVED_MODEL}.part",
     LOGS,
@@ -30,8 +31,13 @@ _OURS = (
     HISTORY_CSV,
     METRICS,
     CURVE,
+    f"{CURVE}.part",
     PREDICTIONS,
-    WORK,
+    f"{PREDICTIONS}.part",
+    CHECKPOINT,
+    f"{CHECKPOINT}.part",
+    f"{_RUN}.part",
+    _RUN,
 )
 AUTO = "auto"
 
@@ -61,30 +67,55 @@ def stored_run(folder: str) -> Run | None:
     Raises:
         UserError: The folder holds something else.
     """
-    path = os.path.join(folder, _RUN)
-    if not os.path.exists(folder):
-        return None
-    if not os.path.isdir(folder):
-        raise UserError(f"--model_dir {folder}: a file, not a folder")
-    if not os.path.exists(path):
-        if set(os.listdir(folder)) - {WORK}:
+    path = storage.join(folder, _RUN)
+    if not _has_run(folder):
+        if _names(folder) - {WORK}:
             raise UserError(
                 f"--model_dir {folder}: the folder is not empty and holds no training of fgbg; "
                 "give an empty or a new one (--overwrite deletes trainings of fgbg, nothing else)"
             )
         return None
     try:
-        with open(path, encoding="utf-8") as file:
-            content = json.load(file)
+        content = json.loads(storage.storage_for(path).read(path))
         fields = content["settings"]
         for name in ("size", "widths", "blocks"):
             fields[name] = tuple(fields[name])
         return Run(Settings(**fields), content["data_sha256"], content["threads"])
     except (OSError, ValueError, KeyError, TypeError) as error:
+        if storage.is_gcs(path) and isinstance(error, OSError):
+            raise  # Cloud Storage cannot be reached: nothing is wrong with the training
         raise UserError(
             f"{path}: not the settings of a training of this version: {error!r}; --overwrite "
             "starts anew"
         ) from error
+
+
+def check_ours(folder: str) -> None:
+    """Raises UserError for a folder that --overwrite must not touch."""
+    if _names(folder) - {WORK} and not _has_run(folder):
+        raise UserError(
+            f"--model_dir {folder}: the folder is not empty and holds no training of fgbg; "
+            "--overwrite deletes trainings of fgbg, nothing else"
+        )
+
+
+def _names(folder: str) -> set[str]:
+    """What is in a folder; nothing if there is none."""
+    store = storage.storage_for(folder)
+    if store.size(folder) is not None:
+        raise UserError(f"--model_dir {folder}: a file, not a folder")
+    return set(store.children(folder))
+
+
+def _has_run(folder: str) -> bool:
+    path = storage.join(folder, _RUN)
+    return storage.storage_for(path).size(path) is not None
+
+
+def is_finished(folder: str) -> bool:
+    """Whether a folder holds a whole trained network: its card is put last."""
+    path = storage.join(folder, trained_card.CARD)
+    return storage.storage_for(path).size(path) is not None
 
 
 def check_same(folder: str, stored: Run, asked: Settings, data_sha256: str) -> None:
@@ -113,16 +144,9 @@ def _shown(value: Any) -> str:
 
 def delete(folder: str) -> None:
     """Deletes a training of ours and nothing else."""
+    store = storage.storage_for(folder)
     for name in _OURS:
-        path = os.path.join(folder, name)
-        if name == WORK:
-            for inside in os.listdir(path) if os.path.isdir(path) else []:
-                if inside != "lock":  # this process holds it
-                    os.remove(os.path.join(path, inside))
-        elif os.path.isdir(path):
-            shutil.rmtree(path)
-        elif os.path.exists(path):
-            os.remove(path)
+        store.delete(storage.join(folder, name))
 
 
 def put_json(folder: str, name: str, content: Any) -> None:

@@ -7,6 +7,7 @@ import hashlib
 import math
 import os
 import struct
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -24,6 +25,7 @@ from transforms.tfrecord_file import RecordError
 _SHOWN = 10
 _READERS = 16
 _COLUMNS = ["key", "split", "bg", "overlay", "mask", "depth", "depth_mean_m"]
+_CHECKSUMS = ["overlay_crc32", "mask_crc32", "depth_crc32"]
 # Of a record besides its bytes: length, its checksum, the bytes' checksum.
 _HEADER, _OVERHEAD = 12, 16
 
@@ -39,6 +41,8 @@ class TrainingSet:
         facts: Of the card: form, counts, the network that made its depth.
         backgrounds: SHA-256 of the backgrounds' files by split.
         foregrounds: SHA-256 of the foregrounds' files.
+        checksums: CRC-32 of each file on gs://, by its path; empty for records and local files.
+        in_manifest: Samples by split, whether used or not.
     """
 
     path: str
@@ -47,6 +51,8 @@ class TrainingSet:
     facts: dict[str, Any]
     backgrounds: dict[str, set[str]]
     foregrounds: set[str]
+    checksums: dict[str, int]
+    in_manifest: dict[str, int]
 
 
 def read(path: str, pair: bool, limit: int | None, needed: tuple[str, ...] = SPLITS) -> TrainingSet:
@@ -63,7 +69,8 @@ def read(path: str, pair: bool, limit: int | None, needed: tuple[str, ...] = SPL
     """
     path = path.rstrip("/") or "/"
     with open_finished(path) as finished:
-        columns = manifest.columns(finished.manifest, _COLUMNS)
+        to_check = storage.is_gcs(path) and not finished.job.configuration.in_records
+        columns = manifest.columns(finished.manifest, _COLUMNS + _CHECKSUMS * to_check)
         with open(finished.manifest, "rb") as file:
             digest = hashlib.sha256(finished.job.to_json().encode() + file.read()).hexdigest()
         configuration = finished.job.configuration
@@ -92,6 +99,8 @@ def read(path: str, pair: bool, limit: int | None, needed: tuple[str, ...] = SPL
         for picture in finished.job.backgrounds:
             in_splits.setdefault(picture.split, set()).add(picture.sha256)
         foregrounds = {picture.sha256 for picture in finished.job.foregrounds}
+        checksums = _checksums(path, columns, chosen) if to_check else {}
+        in_manifest = {name: columns["split"].count(name) for name in SPLITS}
     data = DataSet(
         configuration.size,
         splits,
@@ -100,7 +109,7 @@ def read(path: str, pair: bool, limit: int | None, needed: tuple[str, ...] = SPL
         typical_m,
         backgrounds,
     )
-    return TrainingSet(path, data, digest, facts, in_splits, foregrounds)
+    return TrainingSet(path, data, digest, facts, in_splits, foregrounds, checksums, in_manifest)
 
 
 def check_test_set(found: TrainingSet, test: TrainingSet) -> dict[str, Any]:
@@ -173,8 +182,10 @@ def _samples(
     keys = [columns["key"][i] for i in rows]
     path = finished.output
     if finished.job.configuration.in_records:
-        in_split = columns["split"].count(split)
-        return Records(keys, _shards(path, split, in_split), whole or len(rows) == in_split)
+        in_split = [i for i, name in enumerate(columns["split"]) if name == split]
+        named = {columns["overlay"][i].rpartition("#")[0] for i in in_split}
+        shards = _shards(path, split, named, len(in_split))
+        return Records(keys, shards, whole or len(rows) == len(in_split))
     kinds = ["overlay", "mask"]
     if finished.job.configuration.depth_model is not None:
         kinds.append("depth")
@@ -182,28 +193,53 @@ def _samples(
     if not storage.is_gcs(path):
         absent = [f for paths in files.values() for f in paths if not os.path.exists(f)]
         if absent:
-            raise UserError(
-                f"{path}: {len(absent)} files of the manifest are missing (fgbg verify lists "
-                f"all): {_listed(absent)}"
-            )
+            raise missing(path, absent)
     backgrounds = [columns["bg"][i] - 1 for i in rows]
     return Files(keys, files["overlay"], files["mask"], files.get("depth", []), backgrounds)
 
 
-def _shards(path: str, split: str, samples: int) -> list[str]:
-    """The TFRecord files of a split, whole as far as their lengths tell."""
+def missing(path: str, absent: list[str]) -> UserError:
+    """The error that says which files of a data set's manifest are not there."""
+    return UserError(
+        f"{path}: {len(absent)} files of the manifest are missing (fgbg verify lists all): "
+        f"{_listed(absent)}"
+    )
+
+
+def _checksums(
+    path: str, columns: dict[str, list[Any]], chosen: dict[str, NDArray[np.int64]]
+) -> dict[str, int]:
+    return {
+        storage.join(path, columns[kind][i]): columns[f"{kind}_crc32"][i]
+        for kind in ("overlay", "mask", "depth")
+        for rows in chosen.values()
+        for i in rows
+        if columns[kind][i] is not None
+    }
+
+
+def _shards(path: str, split: str, named: set[str], samples: int) -> list[str]:
+    """The TFRecord files of a split; local ones are whole as far as their lengths tell."""
     pattern = storage.join(path, jobs.RECORDS, f"*-{split}.tfrecord-*-of-*")
     shards = storage.storage_for(path).glob(pattern)
-    if not shards:
-        raise UserError(f"{path}: no TFRecord file of split {split} ({pattern})")
-    if storage.is_gcs(path):
-        return shards  # each length would be a request; TensorFlow checks while it reads
+    if absent := sorted({storage.join(path, name) for name in named} - set(shards)):
+        raise missing(path, absent)
+    if not storage.is_gcs(path):
+        _check_count(path, split, samples, shards)
+    return shards
+
+
+def check_count(found: TrainingSet, split: str, shards: Sequence[str]) -> None:
+    """Raises UserError unless local TFRecord files are whole and hold all samples of a split."""
+    _check_count(found.path, split, found.in_manifest[split], shards)
+
+
+def _check_count(path: str, split: str, samples: int, shards: Sequence[str]) -> None:
     records = sum(_count_records(shard) for shard in shards)
     if records != samples:
         raise UserError(
             f"{path}: split {split} has {samples} samples by the manifest and {records} records"
         )
-    return shards
 
 
 def _count_records(shard: str) -> int:
@@ -228,7 +264,7 @@ def _count_records(shard: str) -> int:
 
 
 def damaged_record(data: DataSet) -> str:
-    """Which record of local TFRecord files has a wrong checksum; "" if none."""
+    """Which record of local TFRecord files has a wrong checksum; "" if none. Others are passed."""
     shards = [
         s for found in data.splits.values() if isinstance(found, Records) for s in found.shards
     ]

@@ -1,6 +1,6 @@
 """Commands with every path on gs:// write what they write with local paths.
 
-The data set of `fgbg train` is read by TensorFlow's own client, which knows no emulator.
+`fgbg train` is in test_train_cloud.py and `fgbg collect` in test_collect_cloud.py.
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-import training_sets
 from conftest import fgbg, photo, tree
 from PIL import Image
 from small_networks import tflite_file
@@ -91,17 +90,3 @@ def test_cutout(bucket, tmp_path):  # noqa: F811
     assert [local[n] for n in local if n.endswith(".png")] == [
         remote[n] for n in local if n.endswith(".png")
     ]
-
-
-def test_train_begins_with_a_network(bucket, small_inputs, tmp_path):  # noqa: F811
-    made = training_sets.make(small_inputs, tmp_path)
-    first, away = tmp_path / "first", f"gs://{BUCKET}/train"
-    assert main(training_sets.train_arguments(made, first, "--epochs", "1")) == 0
-    upload(first, f"{away}/first")
-    more = ("--epochs", "1", "--init")
-    second, third = tmp_path / "second", tmp_path / "third"
-    assert main(training_sets.train_arguments(made, second, *more, str(first))) == 0
-    assert main(training_sets.train_arguments(made, third, *more, f"{away}/first")) == 0
-    # The last column is the time that it took.
-    rows = [(folder / "history.csv").read_text().splitlines()[-1] for folder in (second, third)]
-    assert rows[0].rsplit(",", 1)[0] == rows[1].rsplit(",", 1)[0]

@@ -284,7 +284,6 @@ def test_no_file_and_no_line_shows_a_key(service, tmp_path, monkeypatch, capfd):
     ("arguments", "words"),
     [
         (["--output", "x"], "required: TOPIC"),
-        (["a", "--output", "gs://bucket/x"], "collect into a local folder"),
         (["a", "--output", "x", "--provider", "bing"], "invalid choice"),
         (["a", "--output", "x", "--aspect", "2,1"], "0 < MIN <= MAX"),
         (["a", "--output", "x", "--cuont", "2"], "did you mean --count?"),

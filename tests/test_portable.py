@@ -10,7 +10,7 @@ import sys
 from collections.abc import Iterator
 
 import pytest
-from conftest import ROOT, arguments, fgbg, tree
+from conftest import ROOT, arguments, fgbg, make_in_process, tree
 from dataflow_fakes import free_port, wait_for_port
 
 
@@ -37,12 +37,16 @@ def worker_pool(tmp_path_factory) -> Iterator[str]:
     process.wait()
 
 
+@pytest.mark.parametrize(
+    "more", [(), ("--format", "tfrecord", "--shards", "4")], ids=["jpg", "tfrecord"]
+)
 def test_workers_of_their_own_make_the_same_data_set(
-    worker_pool, small_inputs, small_data_set, tmp_path
+    more, worker_pool, small_inputs, small_data_set, tmp_path
 ):
+    wanted = make_in_process(small_inputs, tmp_path / "here", *more) if more else small_data_set
     output = tmp_path / "set"
     result = fgbg(
-        *arguments(small_inputs, output),
+        *arguments(small_inputs, output, *more),
         "--runner=PortableRunner",
         "--job_endpoint=embed",
         "--environment_type=EXTERNAL",
@@ -50,4 +54,4 @@ def test_workers_of_their_own_make_the_same_data_set(
     )
     assert result.returncode == 0, result.stderr
     assert "12 of 12 units are done" in result.stderr
-    assert tree(output) == tree(small_data_set)
+    assert tree(output) == tree(wanted)

@@ -304,7 +304,6 @@ def test_empty_splits_and_wrong_use_are_told(small_data_set, data_set, trained, 
         ((data_set, tmp_path / "m", "--init", other), "not the card of a network"),
         ((data_set, tmp_path / "m", "--init", tmp_path), "no card.json in it"),
         ((data_set, tmp_path / "m", "--widths", "4,8,8"), "--widths has 3 numbers"),
-        ((data_set, "gs://b/m"), "give a local folder"),
     ):
         assert main(train_arguments(*arguments)) == 2
         assert words in capsys.readouterr().err, words

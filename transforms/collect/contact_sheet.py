@@ -12,6 +12,8 @@ import cv2
 import numpy as np
 
 from transforms import storage
+from transforms.collect.state import threads_for
+from transforms.ordered_map import in_order
 from transforms.pictures import Array, PictureError, read_picture, resize
 
 FOLDER = "PlotImages"
@@ -53,16 +55,15 @@ def sheet(output: str, files: Sequence[str]) -> Array:
     rows = math.ceil(len(files) / columns)
     height = _PICTURE[1] + _CAPTION + 2 * _GAP
     canvas = np.full((rows * height, columns * _CELL, 3), 250, np.uint8)
-    store = storage.storage_for(output)
-    for i, file in enumerate(files):
+    small_ones = in_order(lambda file: _read(output, file), files, threads_for(output))
+    for i, (file, small) in enumerate(zip(files, small_ones)):
         x, y = i % columns * _CELL, i // columns * height
-        try:
-            small = thumbnail(read_picture(store.read(storage.join(output, file))))
+        if small is None:
+            file += " unreadable"
+        else:
             left = x + (_CELL - small.shape[1]) // 2
             top = y + _GAP + (_PICTURE[1] - small.shape[0]) // 2
             canvas[top : top + small.shape[0], left : left + small.shape[1]] = small
-        except (OSError, PictureError):
-            file += " unreadable"
         font, scale = cv2.FONT_HERSHEY_SIMPLEX, 0.38
         width = cv2.getTextSize(file, font, scale, 1)[0][0]
         # Long names are made narrower rather than cut: their number stands at the end.
@@ -71,6 +72,15 @@ def sheet(output: str, files: Sequence[str]) -> Array:
         place = (x + (_CELL - width) // 2, y + height - _GAP - 3)
         cv2.putText(canvas, file, place, font, scale, (40, 40, 40), 1, cv2.LINE_AA)
     return canvas
+
+
+def _read(output: str, file: str) -> Array | None:
+    """A picture of the folder made to fit; None where it cannot be read."""
+    path = storage.join(output, file)
+    try:
+        return thumbnail(read_picture(storage.storage_for(path).read(path)))
+    except (OSError, PictureError):
+        return None
 
 
 def thumbnail(image: Array) -> Array:

@@ -6,7 +6,6 @@ import csv
 import functools
 import hashlib
 import io
-import os
 from collections.abc import Sequence
 from typing import Any
 
@@ -17,6 +16,7 @@ from transforms.collect.candidate import GOOD, Query, Record
 from transforms.collect.check import Gallery, perceptual_hashes
 from transforms.collect.choose import choose
 from transforms.collect.state import Chosen
+from transforms.ordered_map import in_order
 from transforms.pictures import PictureError, read_picture
 
 SOURCES, REJECTED_LIST = "sources.csv", "rejected.csv"
@@ -52,64 +52,80 @@ def publish(output: str, queries: Sequence[Query], needs: Sequence[int]) -> Chos
     """
     chosen, records = state.read_chosen(output), state.read_records(output)
     foreign = _foreign_pictures(output, chosen, records)
-    gallery = _gallery(output, chosen, records, foreign)
+    gallery = _gallery(chosen, records, foreign)
     new = choose(chosen, list(records.values()), queries, needs, gallery, foreign)
     store = storage.storage_for(output)
-    for record, named in zip(new, chosen.named[len(chosen.named) - len(new) :]):
+
+    def put(record: Record, file: str) -> None:
         data = store.read(state.staged_path(output, record))
-        store.write_atomically(storage.join(output, named.file), data)
+        store.write_atomically(storage.join(output, file), data)
+
+    names = [named.file for named in chosen.named[len(chosen.named) - len(new) :]]
+    for _ in in_order(lambda pair: put(*pair), zip(new, names), state.threads_for(output)):
+        pass
     for query in queries:
         total, _ = state.results(output, query.search)
         before = chosen.looked_at.get(query.search, 0)
         chosen.looked_at[query.search] = max(before, min(query.upto, total))
     state.write_chosen(output, chosen)
-    for key in [named.key for named in chosen.named] + list(chosen.duplicates):
-        if key in records:
-            state.drop_staged(output, records[key])
+    placed = [named.key for named in chosen.named] + list(chosen.duplicates)
+    state.drop_staged(output, (records[key] for key in placed if key in records))
     write_lists(output, chosen, records)
     return chosen
 
 
 def _gallery(
-    output: str, chosen: Chosen, records: dict[str, Record], foreign: list[str]
+    chosen: Chosen, records: dict[str, Record], foreign: dict[str, tuple[str, ...] | None]
 ) -> Gallery:
     gallery = Gallery()
     for named in chosen.named:
         gallery.add(named.file, records[named.key].hashes)
-    for file in foreign:
-        path = storage.join(output, file)
-        status = os.stat(path)
-        hashes = _hashes_of_file(path, status.st_size, status.st_mtime_ns)
+    for file, hashes in foreign.items():
         if hashes is not None:
             gallery.add(file, hashes)
     return gallery
 
 
-def _foreign_pictures(output: str, chosen: Chosen, records: dict[str, Record]) -> list[str]:
-    """Pictures in the folder that somebody else put there."""
+def _foreign_pictures(
+    output: str, chosen: Chosen, records: dict[str, Record]
+) -> dict[str, tuple[str, ...] | None]:
+    """Pictures in the folder that somebody else put there, with their perceptual hashes."""
     try:
         paths, _ = catalogue.find(output, "--output")
     except catalogue.InputError:
-        return []
+        return {}
     ours = {named.file for named in chosen.named}
+    paths = [path for path in paths if path.rpartition("/")[2] not in ours]
+    versions = _versions(output, paths)
+    looks = in_order(
+        lambda path: _look(path, versions.get(path, "")), paths, state.threads_for(output)
+    )
     # A run that was killed before it stored its choice leaves pictures of that choice.
     staged = {record.sha256 for record in records.values() if record.state == GOOD}
+    return {
+        path.rpartition("/")[2]: hashes
+        for path, (sha256, hashes) in zip(paths, looks)
+        if sha256 not in staged
+    }
+
+
+def _versions(output: str, paths: list[str]) -> dict[str, str]:
+    """What tells the contents of pictures from later ones."""
     store = storage.storage_for(output)
-    names = (path.rpartition("/")[2] for path in paths)
-    return [
-        name
-        for name in names
-        if name not in ours
-        and hashlib.sha256(store.read(storage.join(output, name))).hexdigest() not in staged
-    ]
+    if storage.is_gcs(output) and paths:  # by listings, not a request for each
+        return {storage.join(output, name): v for name, v in store.versions(output).items()}
+    return {path: version for path in paths for version in store.versions(path).values()}
 
 
 @functools.lru_cache(maxsize=100_000)
-def _hashes_of_file(path: str, size: int, changed_ns: int) -> tuple[str, ...] | None:
+def _look(path: str, version: str) -> tuple[str, tuple[str, ...] | None]:
+    """SHA-256 and perceptual hashes of a picture; no hashes where it cannot be decoded."""
+    data = storage.storage_for(path).read(path)
     try:
-        return perceptual_hashes(read_picture(storage.storage_for(path).read(path)))
+        hashes = perceptual_hashes(read_picture(data))
     except PictureError:
-        return None
+        hashes = None
+    return hashlib.sha256(data).hexdigest(), hashes
 
 
 def write_lists(output: str, chosen: Chosen, records: dict[str, Record]) -> None:
@@ -123,7 +139,8 @@ def write_lists(output: str, chosen: Chosen, records: dict[str, Record]) -> None
 
 def source_rows(output: str, chosen: Chosen, records: dict[str, Record]) -> list[dict[str, Any]]:
     """What sources.csv says: a row for each picture in the folder, by the names of the files."""
-    there = [named for named in chosen.named if state.exists(output, named.file)]
+    names = state.there(output)
+    there = [named for named in chosen.named if named.file in names]
     there.sort(key=lambda named: natural_order(named.file))
     return [
         {
@@ -143,8 +160,9 @@ def rejected_rows(output: str, chosen: Chosen, records: dict[str, Record]) -> li
     reasons = {key: record.reason for key, record in records.items() if record.state != GOOD}
     for key, like in chosen.duplicates.items():
         reasons[key] = f"{DUPLICATE} {like}"
+    names = state.there(output)
     for named in chosen.named:
-        if not state.exists(output, named.file):
+        if named.file not in names:
             reasons[named.key] = f"{REMOVED}: {named.file}"
     left_out = [records[key] for key in reasons if key in records]
     left_out.sort(key=lambda r: (r.found.candidate.topic, r.found.search, r.found.rank, r.key))

@@ -8,6 +8,7 @@ from collections.abc import Callable
 # Set when the run is to end: waits end, downloads break off, nothing half-done is recorded.
 stopped = threading.Event()
 _listener: Callable[[str], None] | None = None
+_telling = threading.Lock()
 
 
 def listen(listener: Callable[[str], None] | None) -> None:
@@ -18,5 +19,6 @@ def listen(listener: Callable[[str], None] | None) -> None:
 
 def tell(state: str) -> None:
     """Tells that a picture was recorded as GOOD, REJECTED or FAILED."""
-    if _listener is not None:
-        _listener(state)
+    with _telling:
+        if _listener is not None:
+            _listener(state)

@@ -6,23 +6,58 @@ _work/fetched/KEY.json          what became of an address: written last, so it i
 _work/staged/KEY.jpg            a good picture that has no place in the folder yet
 _work/chosen.json               which pictures have a name, and how far each search was looked at
 ```
+
+On gs:// they are objects of the same names, found by listings. Pages and records never change once
+they are written, so a process asks for each of them once (`_recall`).
 """
 
 from __future__ import annotations
 
 import dataclasses
 import json
-import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from transforms import storage
+from transforms.cloud_storage import GCS_THREADS
 from transforms.collect.candidate import FAILED, GOOD, Page, Record, short_hash
 from transforms.collect.providers.base import Provider
+from transforms.ordered_map import in_order
 
 WORK = "_work"
 _SEARCHES, _FETCHED, _STAGED = "_work/searches", "_work/fetched", "_work/staged"
 _CHOSEN = "_work/chosen.json"
 _FAILED_SEARCHES = "_work/failed_searches"
+# What is known of pages and records on gs://, by their paths.
+_recalled: dict[str, bytes] = {}
+
+
+def threads_for(path: str) -> int:
+    """Files read or written at once: several where each is a request."""
+    return GCS_THREADS if storage.is_gcs(path) else 1
+
+
+def begin() -> None:
+    """Forgets what earlier runs of this process knew of gs://."""
+    _recalled.clear()
+
+
+def _put_for_good(path: str, data: bytes) -> None:
+    """Writes a page or a record."""
+    storage.storage_for(path).write_atomically(path, data)
+    if storage.is_gcs(path):
+        _recalled[path] = data
+
+
+def _recall(folder: str) -> list[bytes]:
+    """The pages or records in a folder, in the order of their names."""
+    store = storage.storage_for(folder)
+    paths = [storage.join(folder, n) for n in store.children(folder) if n.endswith(".json")]
+    if not storage.is_gcs(folder):
+        return [store.read(path) for path in paths]
+    new = [path for path in paths if path not in _recalled]
+    for path, data in zip(new, in_order(store.read, new, GCS_THREADS)):
+        _recalled[path] = data
+    return [_recalled[path] for path in paths]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -80,8 +115,7 @@ def write_record(output: str, record: Record, picture: bytes = b"") -> None:
     store = storage.storage_for(output)
     if picture:
         store.write_atomically(staged_path(output, record), picture)
-    path = storage.join(output, _FETCHED, f"{record.key}.json")
-    store.write_atomically(path, record.to_bytes())
+    _put_for_good(storage.join(output, _FETCHED, f"{record.key}.json"), record.to_bytes())
 
 
 def staged_path(output: str, record: Record) -> str:
@@ -91,14 +125,8 @@ def staged_path(output: str, record: Record) -> str:
 
 def read_records(output: str) -> dict[str, Record]:
     """All records, by key."""
-    folder = storage.join(output, _FETCHED)
-    store = storage.storage_for(folder)
-    records = (
-        Record.from_bytes(store.read(storage.join(folder, name)))
-        for name in store.children(folder)
-        if name.endswith(".json")
-    )
-    return {record.key: record for record in records}
+    found = map(Record.from_bytes, _recall(storage.join(output, _FETCHED)))
+    return {record.key: record for record in found}
 
 
 def known_keys(output: str) -> set[str]:
@@ -118,13 +146,18 @@ def forget(output: str, checks: str) -> None:
     """
     chosen = read_chosen(output)
     kept = {named.key for named in chosen.named} | set(chosen.duplicates)
+    stale = [
+        record
+        for key, record in read_records(output).items()
+        if key not in kept
+        and (record.transient or (record.checks != checks and record.state != FAILED))
+    ]
     store = storage.storage_for(output)
-    for key, record in read_records(output).items():
-        stale = record.checks != checks and record.state != FAILED
-        if key not in kept and (record.transient or stale):
-            store.delete(storage.join(output, _FETCHED, f"{key}.json"))
-            if record.state == GOOD:
-                drop_staged(output, record)
+    paths = [storage.join(output, _FETCHED, f"{record.key}.json") for record in stale]
+    store.delete_files(paths)
+    for path in paths:
+        _recalled.pop(path, None)
+    drop_staged(output, (record for record in stale if record.state == GOOD))
     store.delete(storage.join(output, _FAILED_SEARCHES))
 
 
@@ -138,10 +171,7 @@ def search_name(provider: Provider, topic: str) -> str:
 
 def recorded(output: str, search: str) -> tuple[list[Page], str | None]:
     """Pages of a search that were asked for, and how to go on; (.., None) when it has ended."""
-    folder = storage.join(output, _SEARCHES, search)
-    store = storage.storage_for(folder)
-    names = [name for name in store.children(folder) if name.endswith(".json")]
-    pages = [Page.from_bytes(store.read(storage.join(folder, name))) for name in names]
+    pages = [Page.from_bytes(data) for data in _recall(storage.join(output, _SEARCHES, search))]
     return pages, pages[-1].following if pages else Provider.FIRST
 
 
@@ -154,12 +184,11 @@ def pages(output: str, search: str, provider: Provider, topic: str) -> Iterator[
     known, following = recorded(output, search)
     yield from known
     number = len(known)
-    store = storage.storage_for(output)
     while following is not None:
         page = provider.page(topic, following)
         number += 1
         path = storage.join(output, _SEARCHES, search, f"{number:04d}.json")
-        store.write_atomically(path, page.to_bytes())
+        _put_for_good(path, page.to_bytes())
         yield page
         following = page.following
 
@@ -188,12 +217,14 @@ def failed_searches(output: str) -> dict[str, str]:
     }
 
 
-def drop_staged(output: str, record: Record) -> None:
-    """Removes a picture that has a name now, or will never have one."""
-    path = staged_path(output, record)
-    storage.storage_for(path).delete(path)
+def drop_staged(output: str, records: Iterable[Record]) -> None:
+    """Removes pictures that have a name now, or will never have one."""
+    store = storage.storage_for(output)
+    there = set(store.children(storage.join(output, _STAGED)))
+    paths = [staged_path(output, record) for record in records]
+    store.delete_files(path for path in paths if path.rpartition("/")[2] in there)
 
 
-def exists(output: str, file: str) -> bool:
-    """Whether a picture is in the folder."""
-    return os.path.exists(storage.join(output, file))
+def there(output: str) -> set[str]:
+    """Names of what is directly in the folder."""
+    return set(storage.storage_for(output).children(output))

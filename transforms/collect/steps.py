@@ -7,11 +7,13 @@ import hashlib
 import os
 from collections.abc import Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from typing import Any
 
 import apache_beam as beam
 from apache_beam.transforms.window import GlobalWindow
 from apache_beam.utils.windowed_value import WindowedValue
 
+from transforms import storage
 from transforms.collect import providers, running, state, web
 from transforms.collect.candidate import (
     FAILED,
@@ -150,36 +152,39 @@ def download(found: Found, downloads: Downloads, gate: HostGate) -> Downloaded:
     return Downloaded(found, data, content_type, fetched, reason, transient)
 
 
-class Download(beam.DoFn):
-    """Found -> Downloaded, several at once, in any order.
+class _InThreads(beam.DoFn):
+    """Works on several elements at once and gives what becomes of them in any order.
 
-    At most a few more than the threads are held in memory at any time: the steps after this one
-    take each as it comes.
+    At most a few more elements than threads are held in memory at any time: the steps after this
+    one take each as it comes.
 
     Args:
-        downloads: How downloads are made.
+        threads: How many.
     """
 
-    def __init__(self, downloads: Downloads) -> None:
-        self._downloads = downloads
+    def __init__(self, threads: int) -> None:
+        self._threads = threads
+
+    def work(self, element: Any) -> Any:
+        """What becomes of an element; called in a thread."""
+        raise NotImplementedError
 
     def setup(self) -> None:
-        self._pool = ThreadPoolExecutor(self._downloads.at_once, thread_name_prefix="download")
-        self._gate = HostGate(self._downloads.per_host, _HOST_INTERVAL_S, running.stopped)
+        self._pool = ThreadPoolExecutor(self._threads, thread_name_prefix=type(self).__name__)
 
     def start_bundle(self) -> None:
-        self._pending: set[Future[Downloaded]] = set()
+        self._pending: set[Future[Any]] = set()
 
-    def process(self, found: Found) -> Iterator[Downloaded]:
-        self._pending.add(self._pool.submit(download, found, self._downloads, self._gate))
-        yield from self._finished(at_most=2 * self._downloads.at_once)
+    def process(self, element: Any) -> Iterator[Any]:
+        self._pending.add(self._pool.submit(self.work, element))
+        yield from self._finished(at_most=2 * self._threads)
 
     def finish_bundle(self) -> Iterator[WindowedValue]:
         window = GlobalWindow()
-        for downloaded in self._finished(at_most=0):
-            yield WindowedValue(downloaded, window.max_timestamp(), (window,))
+        for result in self._finished(at_most=0):
+            yield WindowedValue(result, window.max_timestamp(), (window,))
 
-    def _finished(self, at_most: int) -> Iterator[Downloaded]:
+    def _finished(self, at_most: int) -> Iterator[Any]:
         """Those that are done, and as many more as leave at_most pending."""
         while self._pending:
             timeout = None if len(self._pending) > at_most else 0
@@ -191,6 +196,25 @@ class Download(beam.DoFn):
 
     def teardown(self) -> None:
         self._pool.shutdown(wait=False, cancel_futures=True)
+
+
+class Download(_InThreads):
+    """Found -> Downloaded.
+
+    Args:
+        downloads: How downloads are made.
+    """
+
+    def __init__(self, downloads: Downloads) -> None:
+        super().__init__(downloads.at_once)
+        self._downloads = downloads
+
+    def setup(self) -> None:
+        super().setup()
+        self._gate = HostGate(self._downloads.per_host, _HOST_INTERVAL_S, running.stopped)
+
+    def work(self, element: Found) -> Downloaded:
+        return download(element, self._downloads, self._gate)
 
 
 def record_of(downloaded: Downloaded, checks: Checks) -> tuple[Record, bytes]:
@@ -237,7 +261,7 @@ class Check(beam.DoFn):
         yield record_of(downloaded, self._checks)
 
 
-class Write(beam.DoFn):
+class Write(_InThreads):
     """(Record, picture) -> state: the picture first, its record last.
 
     Args:
@@ -245,10 +269,17 @@ class Write(beam.DoFn):
     """
 
     def __init__(self, output: str) -> None:
+        super().__init__(state.threads_for(output))
         self._output = output
 
-    def process(self, element: tuple[Record, bytes]) -> Iterator[str]:
+    def work(self, element: tuple[Record, bytes]) -> str:
         record, picture = element
         state.write_record(self._output, record, picture)
         running.tell(record.state)
-        yield record.state
+        return record.state
+
+    def process(self, element: tuple[Record, bytes]) -> Iterator[str]:
+        if storage.is_gcs(self._output):
+            yield from super().process(element)
+        else:
+            yield self.work(element)

@@ -13,6 +13,7 @@ import io
 import os
 from typing import ClassVar
 
+from transforms import storage
 from transforms.collect.candidate import Candidate, Page, plain, short_hash
 from transforms.collect.providers.base import Provider, SearchError
 
@@ -83,7 +84,7 @@ def _from_csv(text: str, stem: str) -> list[Candidate]:
 
 def _read(path: str) -> str:
     try:
-        with open(path, "rb") as file:
+        with storage.storage_for(path).open(path) as file:
             data = file.read(_MOST_BYTES + 1)
     except OSError as error:
         raise SearchError(f"{path}: cannot be read: {error.strerror}") from error
