@@ -10,6 +10,7 @@ import pytest
 from test_builtin import FakeTeacher, recipe  # noqa: F401 - a fixture
 
 from models.builtin_training import looks, stream, teacher
+from models.builtin_training.schedule import hold_and_fall
 from models.builtin_training.teacher import HINTS
 
 
@@ -153,3 +154,8 @@ def test_matching_goes_on_where_it_was(sources, tmp_path, monkeypatch):
     assert any((a != b).any() for a, b in zip(trained, weights, strict=True))
     for a, b in zip(trained, again.get_weights(), strict=True):
         assert (a == b).all()
+
+
+def test_the_learning_rate_rises_stays_and_falls():
+    rate = hold_and_fall(2.0, 10, 100, 20)
+    assert [float(rate(step)) for step in (4, 9, 50, 80, 90, 100)] == [1, 2, 2, 2, 1, 0]

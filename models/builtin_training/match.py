@@ -19,22 +19,30 @@ from numpy.typing import NDArray
 from models import compact_network, tensorflow_process
 from models.builtin_training import stream
 from models.builtin_training.losses import depth_loss
-from models.builtin_training.schedule import Schedule
+from models.builtin_training.schedule import Schedule, hold_and_fall
 from models.builtin_training.teacher import HINTS
 from models.builtin_training.views import SIDE
 
 
 @dataclasses.dataclass(frozen=True)
 class MatchSchedule(Schedule):
-    """The same, and a precision.
+    """The same, and a precision; the learning rate stays at its height until it falls at the end.
+
+    A training can be made longer so without beginning anew (arXiv 2405.18392).
 
     Attributes:
+        fall: Steps at the end in which the learning rate falls to nothing, along a line.
         policy: Keras' dtype policy; variables, loss and output are float32 in any case.
     """
 
-    steps: int = 4600
+    steps: int = 8100
     hint_weight: float = 0.4
+    fall: int = 1500
     policy: str = "mixed_bfloat16"
+
+    def rate(self) -> Any:
+        """The learning rate by step: a keras schedule."""
+        return hold_and_fall(self.learning_rate, self.warm_up, self.steps, self.fall)
 
 
 def match(

@@ -13,7 +13,7 @@ class Schedule:
     Attributes:
         steps: Batches in all.
         batch: Pictures in one.
-        learning_rate: At its height, after `warm_up`; falls to nothing along a cosine.
+        learning_rate: At its height, after `warm_up`.
         warm_up: Steps until then.
         weight_decay: Of the kernels' optimizer.
         hint_weight: Of the teacher's features, for each level, beside the depth.
@@ -33,7 +33,7 @@ class Schedule:
     threads: int = 2
 
     def rate(self) -> Any:
-        """The learning rate by step: a keras schedule."""
+        """The learning rate by step, a keras schedule: it falls to nothing along a cosine."""
         import keras
 
         return keras.optimizers.schedules.CosineDecay(
@@ -58,3 +58,30 @@ class Schedule:
         keep = tf.minimum(self.averaging, (1 + steps) / (10 + steps))
         for slow, fast in zip(averaged.variables, network.variables, strict=True):
             slow.assign(keep * slow + (1 - keep) * fast)
+
+
+def hold_and_fall(height: float, warm_up: int, steps: int, fall: int) -> Any:
+    """A learning rate that rises along a line, stays, and falls to nothing along a line.
+
+    Args:
+        height: Where it stays.
+        warm_up: Steps until then.
+        steps: All of them.
+        fall: Those at the end in which it falls.
+
+    Returns:
+        A keras schedule.
+    """
+    import keras
+    from keras import ops
+
+    class HoldAndFall(keras.optimizers.schedules.LearningRateSchedule):  # type: ignore[misc]
+        def __call__(self, step: Any) -> Any:
+            step = ops.cast(step, "float32")
+            risen, left = (step + 1) / max(1, warm_up), (steps - step) / max(1, fall)
+            return height * ops.clip(ops.minimum(risen, left), 0.0, 1.0)
+
+        def get_config(self) -> dict[str, Any]:
+            return {"height": height, "warm_up": warm_up, "steps": steps, "fall": fall}
+
+    return HoldAndFall()

@@ -52,7 +52,7 @@ class Sources:
     cutouts: tuple[str, ...]
     teacher: str
     seed: int = 0
-    shares: tuple[float, float, float] = (0.3, 0.2, 0.5)
+    shares: tuple[float, float, float] = (0.2, 0.25, 0.55)
 
 
 def make_picture(
@@ -71,7 +71,7 @@ def make_picture(
     """
     random = np.random.default_rng((sources.seed, number, attempt))
     picture, depth = _view(sources, random)
-    if random.random() < 0.3:
+    if random.random() < 0.45:
         other, _ = _view(sources, random)
         mix = looks.collage if random.random() < 0.6 else views.blend
         picture = mix(picture, other, random)
