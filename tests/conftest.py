@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import functools
+import importlib
+import logging
 import os
 import subprocess
 import sys
@@ -32,6 +36,55 @@ def _determinism_of_training_ends() -> Iterator[None]:
         from tensorflow.python.framework import config
 
         config.disable_op_determinism()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _drawings_are_kept() -> Iterator[None]:
+    import kept_drawings
+
+    with pytest.MonkeyPatch.context() as patch:
+        kept_drawings.keep(patch)
+        yield
+
+
+@contextlib.contextmanager
+def without_workers() -> Iterator[None]:
+    """Commands run by main() do the work of their worker processes here, one slice after the other.
+
+    For small data sets, whose processes take most of the time. What the workers do sees this
+    process' environment. That workers make the same is proved where they are not left out.
+    """
+    from pipeline import processes
+
+    def run(self, task, arguments, on_tick=None, on_death=None):  # type: ignore[no-untyped-def]
+        from pipeline import worker
+
+        counters = [0] * self._array_length
+        worker.set_up(counters, 1)
+        module, _, function = task.partition(":")
+        try:
+            results = [getattr(importlib.import_module(module), function)(a) for a in arguments]
+        finally:
+            worker.meter.share(None)
+        return results, counters
+
+    loggers = [logging.getLogger(), logging.getLogger("models")]
+    levels = [logger.level for logger in loggers]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(processes.ProcessGroup, "run", run)
+        patch.setattr(processes, "warm_up", lambda: None)
+        try:
+            yield
+        finally:
+            for logger, level in zip(loggers, levels, strict=True):
+                logger.setLevel(level)
+
+
+@pytest.fixture
+def in_process() -> Iterator[None]:
+    """`without_workers` for all of a test."""
+    with without_workers():
+        yield
 
 
 def photo(seed: int, width: int = 96, height: int = 80) -> np.ndarray:
@@ -134,6 +187,16 @@ def make_in_process(inputs: Path, output: Path, *more: str) -> Path:
 def small_data_set(small_inputs: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A data set of the small inputs; not to be changed by tests."""
     return make_in_process(small_inputs, tmp_path_factory.mktemp("data") / "set")
+
+
+@pytest.fixture(scope="session")
+def conspicuous_sets(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
+    """Data sets of report_sets by their options, each made once; not to be changed by tests."""
+    from report_sets import make_conspicuous
+
+    return functools.cache(
+        lambda *more: make_conspicuous(tmp_path_factory.mktemp("conspicuous"), *more)
+    )
 
 
 MakeDataSet = Callable[..., Path]

@@ -12,12 +12,12 @@ import time
 from pathlib import Path
 
 import pytest
-from conftest import ROOT, arguments, fgbg, make_in_process, tree
+from conftest import ROOT, arguments, make_in_process, tree, without_workers
 
 from pipeline.__main__ import main
 
-# Enough units for a run to be caught in the middle: 3 * 2 * 2 units of 400 samples.
-MANY = ("--placements", "400")
+# Enough for a run to be caught in the middle: 3 * 2 * 2 units of 250 samples.
+MANY = ("--placements", "250")
 
 
 def start(*command: str) -> subprocess.Popen:
@@ -73,7 +73,9 @@ def undisturbed(small_inputs, tmp_path_factory) -> Path:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("moment", range(5))
-def test_sigkill_then_resume_gives_the_same_bytes(moment, small_inputs, undisturbed, tmp_path):
+def test_sigkill_then_resume_gives_the_same_bytes(
+    moment, small_inputs, undisturbed, tmp_path, capsys
+):
     output = tmp_path / "set"
     command = arguments(small_inputs, output, *MANY, "--workers", "2")
     process = start(*command)
@@ -88,11 +90,11 @@ def test_sigkill_then_resume_gives_the_same_bytes(moment, small_inputs, undistur
     process.communicate(timeout=20)
     wait_for(lambda: gone(workers), 20)
     interrupted = commits(output)
-    result = fgbg(*command)
-    assert result.returncode == 0, result.stderr
+    with without_workers():
+        assert main(command) == 0
     assert tree(output) == tree(undisturbed)
     if 0 < interrupted < 12:
-        assert "Resuming" in result.stderr
+        assert "Resuming" in capsys.readouterr().err
 
 
 def test_workers_end_when_their_launcher_is_killed(small_inputs, tmp_path):
@@ -155,7 +157,8 @@ def test_a_unit_that_kills_its_worker_every_time_is_reported(small_inputs, tmp_p
     assert "died 2 times" in error["reason"] and "SIGSEGV" in error["reason"]
     assert commits(output) == 11
     monkeypatch.delenv("FGBG_TEST_CRASH")
-    assert fgbg(*arguments(small_inputs, output)).returncode == 0
+    with without_workers():
+        assert main(arguments(small_inputs, output)) == 0
     assert commits(output) == 12
 
 
@@ -175,18 +178,20 @@ def test_ctrl_c_ends_cleanly_and_says_how_to_go_on(small_inputs, undisturbed, tm
     assert tree(output) == tree(undisturbed)
 
 
-def test_two_runs_do_not_write_to_one_data_set(small_inputs, tmp_path):
+def test_two_runs_do_not_write_to_one_data_set(small_inputs, tmp_path, capsys):
     output = tmp_path / "set"
     process = start(*arguments(small_inputs, output, "--placements", "3000"))
     wait_for(lambda: commits(output) >= 1)
-    second = fgbg(*arguments(small_inputs, output, "--placements", "3000"))
+    second = main(arguments(small_inputs, output, "--placements", "3000"))
     os.killpg(process.pid, signal.SIGKILL)
     process.communicate(timeout=20)
-    assert second.returncode == 2
-    assert "another fgbg is writing to it" in second.stderr
+    assert second == 2
+    assert "another fgbg is writing to it" in capsys.readouterr().err
 
 
-def test_a_run_killed_before_its_summary_is_summarised_by_the_next(small_inputs, tmp_path):
+def test_a_run_killed_before_its_summary_is_summarised_by_the_next(
+    small_inputs, tmp_path, in_process
+):
     # As if an extension had been killed when its last unit was done: the summary is older.
     output = make_in_process(small_inputs, tmp_path / "set", "--placements", "2")
     old = {
@@ -202,7 +207,7 @@ def test_a_run_killed_before_its_summary_is_summarised_by_the_next(small_inputs,
 
 
 def test_overwrite_killed_half_way_never_counts_deleted_samples(
-    small_inputs, tmp_path, monkeypatch
+    small_inputs, tmp_path, monkeypatch, in_process
 ):
     from transforms.storage import LocalStorage
 

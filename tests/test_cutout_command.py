@@ -17,6 +17,7 @@ from conftest import ROOT, fgbg
 from PIL import Image
 
 from pipeline import cutout
+from pipeline.__main__ import main
 from pipeline.exit_codes import UserError
 from transforms import catalogue, pictures
 from transforms.catalogue import FOREGROUND
@@ -90,26 +91,30 @@ def test_the_folder_is_one_of_foregrounds(made: Path) -> None:
     assert [entry.problem for entry in checked] == ["", "", ""]
 
 
-def test_finished_photos_are_skipped(photos: Path, made: Path, tmp_path: Path) -> None:
+def test_finished_photos_are_skipped(
+    photos: Path, made: Path, tmp_path: Path, capsys: pytest.CaptureFixture, in_process: None
+) -> None:
     output = tmp_path / "cut"
     cow, own, to = str(photos / "cow.jpg"), str(photos / "own.png"), ["--output", str(output)]
     person = str(draw.save(draw.composed(draw.person(), draw.textured()), tmp_path / "p.jpg"))
-    assert fgbg("cutout", cow, person, *to).returncode == 0
+    assert main(["cutout", cow, person, *to]) == 0
     first = (output / "cow.png").stat()
     assert (output / "cow.png").read_bytes() == (made / "cow.png").read_bytes()
-    again = fgbg("cutout", cow, person, own, *to)
-    assert again.returncode == 0 and "2 of 3 photos are done" in again.stderr
+    assert main(["cutout", cow, person, own, *to]) == 0
+    assert "2 of 3 photos are done" in capsys.readouterr().err
     assert (output / "cow.png").stat().st_mtime_ns == first.st_mtime_ns
     assert len(rows(output / "cutouts.csv")) == 3
     (output / "own.png").unlink()
-    other = fgbg("cutout", person, own, *to, "--min_confidence", "0.9")
     # Another method's result does not stand: the person is less sure and goes.
-    assert other.returncode == 1 and not (output / "p.png").exists()
+    assert main(["cutout", person, own, *to, "--min_confidence", "0.9"]) == 1
+    assert not (output / "p.png").exists()
     assert (output / "own.png").exists()
     assert "under --min_confidence 0.9" in rows(output / "rejected.csv")[0]["reason"]
 
 
-def test_bad_photos_are_rejected_with_reasons(tmp_path: Path) -> None:
+def test_bad_photos_are_rejected_with_reasons(
+    tmp_path: Path, capsys: pytest.CaptureFixture, in_process: None
+) -> None:
     folder, output = tmp_path / "in", tmp_path / "out"
     draw.save(np.full((80, 90, 3), 77, np.uint8), folder / "blank.png")
     draw.save(np.zeros((4, 4, 3), np.uint8), folder / "dot.png")
@@ -118,8 +123,8 @@ def test_bad_photos_are_rejected_with_reasons(tmp_path: Path) -> None:
     (folder / "page.jpg").write_text("<html>not found</html>")
     (folder / "empty.jpg").touch()
     Image.fromarray(np.zeros((20, 20, 4), np.uint8)).save(folder / "clear.png")
-    done = fgbg("cutout", str(folder), "--output", str(output))
-    assert done.returncode == 1, done.stderr
+    assert main(["cutout", str(folder), "--output", str(output)]) == 1
+    told = capsys.readouterr().out
     assert [row["file"] for row in rows(output / "cutouts.csv")] == ["good.png"]
     reasons = {Path(r["photo"]).name: r["reason"] for r in rows(output / "rejected.csv")}
     for name, words in (
@@ -131,7 +136,7 @@ def test_bad_photos_are_rejected_with_reasons(tmp_path: Path) -> None:
         ("clear.png", "alpha is 0"),
     ):
         assert words in reasons.pop(name)
-        assert name in done.stdout
+        assert name in told
     assert not reasons
 
 
@@ -193,7 +198,9 @@ def test_one_name_for_two_photos(photos: Path, made: Path, tmp_path: Path) -> No
     assert names == ["own_bmp", "own_png"]
 
 
-def test_ctrl_c_ends_and_the_same_command_goes_on(tmp_path: Path) -> None:
+def test_ctrl_c_ends_and_the_same_command_goes_on(
+    tmp_path: Path, capsys: pytest.CaptureFixture, in_process: None
+) -> None:
     folder, output = tmp_path / "in", tmp_path / "out"
     for i in range(7):
         draw.save(draw.composed(draw.disc(100 + 8 * i), draw.textured()), folder / f"{i}.jpg")
@@ -216,7 +223,7 @@ def test_ctrl_c_ends_and_the_same_command_goes_on(tmp_path: Path) -> None:
     there = {path.name: path.stat().st_mtime_ns for path in output.glob("*.png")}
     assert 0 < len(there) < 7
     assert all(pictures.decode((output / name).read_bytes(), name) is not None for name in there)
-    done = fgbg(*command)
-    assert done.returncode == 0 and "Resuming" in done.stderr
+    assert main(command) == 0
+    assert "Resuming" in capsys.readouterr().err
     assert len(list(output.glob("*.png"))) == 7
     assert len(list(records.glob("*.json"))) == 7

@@ -8,7 +8,7 @@ from typing import Any
 import cutout_pictures as draw
 import numpy as np
 import pytest
-from conftest import fgbg
+from conftest import fgbg, without_workers
 from PIL import Image
 
 from models.segmentation import MaskModel, MaskNetwork, SegmentationModelError
@@ -19,6 +19,7 @@ from models.segmentation_detection import (
     class_number,
     paste,
 )
+from pipeline.__main__ import main
 from transforms.cutout import method
 from transforms.cutout.found import Rejected
 from transforms.cutout.method import MASKRCNN, MODEL, Method
@@ -230,7 +231,9 @@ def test_the_fingerprint_knows_the_networks_bytes(networks: dict[str, str], tmp_
     assert Method(min_confidence=0.4).fingerprint() != Method().fingerprint()
 
 
-def test_networks_run_in_the_graph(detector: str, networks: dict[str, str], tmp_path: Path) -> None:
+def test_networks_run_in_the_graph(
+    detector: str, networks: dict[str, str], tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
     """The whole command, with RunInference: a detector, a mask, and a network that does not fit."""
     bgr, left, _ = two_discs()
     photos = tmp_path / "photos"
@@ -246,7 +249,9 @@ def test_networks_run_in_the_graph(detector: str, networks: dict[str, str], tmp_
     alpha = np.asarray(Image.open(tmp_path / "cats" / "two.png"))[..., 3]
     assert int((alpha >= 128).sum()) == pytest.approx((left >= 0.5).sum(), rel=0.03)
     second = [*command, "model", "--model", networks["mask.tflite"], "--edges", "keep"]
-    done = fgbg(*second, "--output", str(tmp_path / "red"))
-    assert done.returncode == 1 and "1 of 2 photos cut out" in done.stdout, done.stderr
-    wrong = fgbg(*command, "maskrcnn", "--model", networks["mask"], "--output", str(tmp_path / "x"))
-    assert wrong.returncode == 2 and "detection_boxes" in wrong.stderr
+    with without_workers():
+        assert main([*second, "--output", str(tmp_path / "red")]) == 1
+        assert "1 of 2 photos cut out" in capsys.readouterr().out
+        wrong = [*command, "maskrcnn", "--model", networks["mask"]]
+        assert main([*wrong, "--output", str(tmp_path / "x")]) == 2
+        assert "detection_boxes" in capsys.readouterr().err

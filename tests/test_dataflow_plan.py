@@ -6,11 +6,11 @@ import dataclasses
 import re
 
 import pytest
-from conftest import fgbg
 from dataflow_fakes import bucket, cloud_storage, upload_inputs
 from dataflow_graphs import workers
 
 from pipeline import cloud_plan, prices
+from pipeline.__main__ import main
 from pipeline.plan import Estimate
 from transforms.job import Configuration, InputPicture, Job
 
@@ -98,20 +98,19 @@ def test_a_price_and_a_speed_can_be_given(capsys):
     assert "5 workers" in said and "(--price_per_hour)" in said and "(--depth_speed;" in said
 
 
-def test_the_plan_of_a_job_in_the_cloud_tells_money_and_writes_nothing(bucket, small_inputs):
+def test_the_plan_of_a_job_in_the_cloud_tells_money_and_writes_nothing(
+    bucket, small_inputs, capsys
+):
     from transforms import storage
 
-    result = fgbg(
-        "generate",
-        *upload_inputs(small_inputs, bucket),
-        f"--output={bucket}/planned",
-        *("--size=32", "--placements=3", "--plan", "--max_num_workers=3"),
-    )
-    assert result.returncode == 0, result.stderr
-    assert "On Dataflow with 3 workers (n1-standard-4, 4 processes each)" in result.stdout
-    assert re.search(r"about \$\d+\.\d\d for workers", result.stdout)
-    assert f"table of {prices.DATE}" in result.stdout
-    assert "not verified" in result.stdout and prices.REGION in result.stdout
+    command = ["generate", *upload_inputs(small_inputs, bucket), f"--output={bucket}/planned"]
+    more = ("--size=32", "--placements=3", "--plan", "--max_num_workers=3")
+    assert main([*command, *more]) == 0
+    told = capsys.readouterr().out
+    assert "On Dataflow with 3 workers (n1-standard-4, 4 processes each)" in told
+    assert re.search(r"about \$\d+\.\d\d for workers", told)
+    assert f"table of {prices.DATE}" in told
+    assert "not verified" in told and prices.REGION in told
     assert not list(storage.storage_for(bucket).walk(f"{bucket}/planned"))
 
 

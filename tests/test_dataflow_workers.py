@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import pytest
-from conftest import ROOT, arguments, fgbg
+from conftest import ROOT, arguments
 from dataflow_graphs import OFFLINE, asked, workers
 
 from pipeline import cloud_workers, gpus
+from pipeline.__main__ import main
 from pipeline.exit_codes import WRONG_USE, UserError
 
 
@@ -128,18 +129,16 @@ def test_contradictions_are_refused_with_what_to_do(options, beam, message):
         workers(*options, beam_options=[*OFFLINE, *([beam] if beam else [])])
 
 
-def test_a_gpu_is_not_chosen_for_this_machine(small_inputs, tmp_path):
-    result = fgbg(*arguments(small_inputs, tmp_path / "set", "--gpu=t4"))
-    assert result.returncode == WRONG_USE
-    assert "add --runner DataflowRunner" in result.stderr
+def test_a_gpu_is_not_chosen_for_this_machine(small_inputs, tmp_path, capsys):
+    assert main(arguments(small_inputs, tmp_path / "set", "--gpu=t4")) == WRONG_USE
+    assert "add --runner DataflowRunner" in capsys.readouterr().err
 
 
-def test_a_contradiction_is_wrong_use_and_writes_nothing(small_inputs, tmp_path):
+def test_a_contradiction_is_wrong_use_and_writes_nothing(small_inputs, tmp_path, capsys):
     command = arguments(small_inputs, tmp_path / "set", "--gpu=t4", *OFFLINE)
     command[command.index("none")] = "nyu"
-    result = fgbg(*command, "--dry_run=True", "--machine_type=g2-standard-4")
-    assert result.returncode == WRONG_USE
-    assert "Leave --machine_type out to have n1-standard-4" in result.stderr
+    assert main([*command, "--dry_run=True", "--machine_type=g2-standard-4"]) == WRONG_USE
+    assert "Leave --machine_type out to have n1-standard-4" in capsys.readouterr().err
     assert not (tmp_path / "set").exists()
 
 
@@ -147,17 +146,16 @@ def test_a_contradiction_is_wrong_use_and_writes_nothing(small_inputs, tmp_path)
     ("dropped", "message"),
     [("--sdk_container_image", "--sdk_container_image is missing"), ("--project", "project")],
 )
-def test_what_dataflow_needs_is_asked_for(small_inputs, tmp_path, dropped, message):
+def test_what_dataflow_needs_is_asked_for(small_inputs, tmp_path, dropped, message, capsys):
     beam = [option for option in OFFLINE if not option.startswith(dropped)]
-    result = fgbg(*arguments(small_inputs, tmp_path / "set", *beam), "--dry_run=True",
-                  "--temp_location=gs://fgbg-bucket/tmp")  # fmt: skip
-    assert result.returncode == WRONG_USE and message in result.stderr
+    more = ("--dry_run=True", "--temp_location=gs://fgbg-bucket/tmp")
+    assert main(arguments(small_inputs, tmp_path / "set", *beam, *more)) == WRONG_USE
+    assert message in capsys.readouterr().err
 
 
-def test_workers_elsewhere_are_not_sent_to_a_folder_of_this_machine(small_inputs, tmp_path):
-    result = fgbg(*arguments(small_inputs, tmp_path / "set", *OFFLINE))
-    assert result.returncode == WRONG_USE
-    assert "give gs://BUCKET/FOLDER" in result.stderr
+def test_workers_elsewhere_are_not_sent_to_a_folder_of_this_machine(small_inputs, tmp_path, capsys):
+    assert main(arguments(small_inputs, tmp_path / "set", *OFFLINE)) == WRONG_USE
+    assert "give gs://BUCKET/FOLDER" in capsys.readouterr().err
 
 
 def test_every_gpu_is_in_the_page_and_has_a_price_and_a_speed():

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import importlib.util
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import h5py
 import numpy as np
@@ -59,7 +62,7 @@ def run(network, images: np.ndarray) -> np.ndarray:
     import keras
     import tensorflow as tf
 
-    compiled = images.shape[1] * images.shape[2] > 200 * 200
+    compiled = images.shape[1] * images.shape[2] > 300 * 300
     return keras.ops.convert_to_numpy((tf.function(network) if compiled else network)(images))
 
 
@@ -123,42 +126,58 @@ def reference(
         return conv(x, "conv3", bias=True).numpy()
 
 
+@pytest.fixture(scope="session")
+def wanted(published_file) -> Callable[..., np.ndarray]:
+    """The reference for the published file and `picture`: of a height, width, batch and options.
+
+    Computed once for each of these.
+    """
+
+    @functools.cache
+    def answer(height: int, width: int, batch: int = 1, **options: Any) -> np.ndarray:
+        return reference(published_file, picture(height, width, batch), **options)
+
+    return answer
+
+
+@pytest.fixture(scope="session")
+def found(networks) -> Callable[[int, int, int], np.ndarray]:
+    """What one of `networks` gives for `picture`, computed once."""
+    return functools.cache(lambda n, height, width: run(networks[n], picture(height, width)))
+
+
 @pytest.mark.parametrize("activations", [1, 2])
 @pytest.mark.parametrize("size", [(480, 640), (448, 448), (224, 320)])
-def test_agrees_with_reference(published_file, networks, size, activations):
-    images = picture(*size)
-    found = run(networks[activations], images)
-    assert found.shape == (1, size[0] // 2, size[1] // 2, 1)
-    assert found.dtype == np.float32
-    wanted = reference(published_file, images, activations=activations)
-    assert difference(found, wanted) < TOLERANCE
+def test_agrees_with_reference(found, wanted, size, activations):
+    depth = found(activations, *size)
+    assert depth.shape == (1, size[0] // 2, size[1] // 2, 1)
+    assert depth.dtype == np.float32
+    assert difference(depth, wanted(*size, activations=activations)) < TOLERANCE
 
 
 @pytest.mark.parametrize("activations", [1, 2])
-def test_wrong_variants_differ(published_file, networks, activations):
+def test_wrong_variants_differ(found, wanted, activations):
     """The mistakes of today's re-implementations stand out by a hundred times the tolerance."""
-    images = picture(224, 320)
-    found = run(networks[activations], images)
-    resized = reference(published_file, images, activations=activations, half_pixel=True)
-    assert difference(found, resized) > 1e-2
-    activated = reference(published_file, images, activations=3 - activations)
-    assert difference(found, activated) > 1e-2
+    depth = found(activations, 224, 320)
+    resized = wanted(224, 320, activations=activations, half_pixel=True)
+    assert difference(depth, resized) > 1e-2
+    activated = wanted(224, 320, activations=3 - activations)
+    assert difference(depth, activated) > 1e-2
 
 
 @pytest.mark.parametrize("convolve_first", [0, 1, 4])
 @pytest.mark.parametrize("fold", [False, True])
-def test_every_rewriting_is_exact(published_file, published, fold, convolve_first):
+def test_every_rewriting_is_exact(published, wanted, fold, convolve_first):
     """Also where the smallest map is one pixel high, and at the borders of every map."""
     network = build_network(
         published.architecture, published.arrays, fold=fold, convolve_first=convolve_first
     )
     assert network.merged == (fold and convolve_first > 0)
     for size in ((32, 96), (96, 64)):
-        images = picture(*size, batch=2)
-        found, wanted = run(network, images), reference(published_file, images)
-        assert difference(found, wanted) < TOLERANCE
+        depth, right = run(network, picture(*size, batch=2)), wanted(*size, batch=2)
+        assert difference(depth, right) < TOLERANCE
         for edge in (np.s_[:, 0], np.s_[:, -1], np.s_[:, :, 0], np.s_[:, :, -1]):
-            assert difference(found[edge], wanted[edge]) < TOLERANCE
+            assert difference(depth[edge], right[edge]) < TOLERANCE
 
 
 @pytest.mark.parametrize(
@@ -182,13 +201,11 @@ def test_other_architectures(tmp_path, encoder, half, activations, final_relu):
 
 
 @pytest.mark.parametrize("convolve_first", [0, 4])
-def test_half_pixel_where_asked_for(published_file, published, convolve_first):
+def test_half_pixel_where_asked_for(published, wanted, convolve_first):
     architecture = dataclasses.replace(published.architecture, resize="half_pixel")
     network = build_network(architecture, published.arrays, convolve_first=convolve_first)
-    images = picture(64, 160)
-    assert difference(run(network, images), reference(published_file, images, half_pixel=True)) < (
-        TOLERANCE
-    )
+    depth = run(network, picture(64, 160))
+    assert difference(depth, wanted(64, 160, half_pixel=True)) < TOLERANCE
 
 
 def test_pictures_of_a_batch_do_not_mix(networks):

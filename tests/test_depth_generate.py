@@ -131,7 +131,10 @@ def test_densedepth_is_the_published_network(densedepth_set, weights):
     assert model["address"] is None
 
 
-def test_any_number_of_workers_makes_the_same(densedepth_set, small_inputs, weights, tmp_path):
+def test_any_number_of_workers_makes_the_same(
+    densedepth_set, small_inputs, weights, tmp_path, in_process
+):
+    """Two processes made the set; this one makes it alone."""
     assert main(densedepth_command(small_inputs, tmp_path / "one", weights, 1)) == 0
     assert tree(tmp_path / "one") == tree(densedepth_set)
 
@@ -157,7 +160,7 @@ def test_depth_has_one_thread_whatever_the_workers(workers, small_inputs, tmp_pa
     assert seen == [1]
 
 
-def test_the_data_set_is_proved(densedepth_set, capsys):
+def test_the_data_set_is_proved(densedepth_set, capsys, in_process):
     assert main(["verify", str(densedepth_set)]) == 0
 
 

@@ -183,7 +183,7 @@ def test_a_seed_is_used(small_inputs, small_data_set, tmp_path):
     assert tree(other)[name] != tree(small_data_set)[name]
 
 
-def test_a_finished_data_set_is_left_alone(small_inputs, tmp_path, capsys):
+def test_a_finished_data_set_is_left_alone(small_inputs, tmp_path, capsys, in_process):
     output = tmp_path / "set"
     assert main(arguments(small_inputs, output)) == 0
     before = {p: p.stat().st_mtime_ns for p in output.rglob("*") if p.name != "lock"}
@@ -262,7 +262,7 @@ def test_changed_and_missing_inputs_are_refused(small_inputs, tmp_path, capsys):
     assert "background room2.png: in the data set, but not among the inputs" in message
 
 
-def test_overwrite_starts_anew_and_deletes_nothing_else(small_inputs, tmp_path):
+def test_overwrite_starts_anew_and_deletes_nothing_else(small_inputs, tmp_path, in_process):
     output = make_in_process(small_inputs, tmp_path / "set", "--seed", "5")
     (output / "my notes.txt").write_text("keep")
     assert main(arguments(small_inputs, output, "--overwrite", "--placements", "1")) == 0
@@ -280,7 +280,9 @@ def test_bad_inputs_are_skipped_and_recorded_if_asked(small_inputs, tmp_path):
     assert (output / "bg3").exists() and not (output / "bg4").exists()
 
 
-def test_a_failed_unit_is_recorded_and_only_it_is_tried_again(small_inputs, tmp_path, capsys):
+def test_a_failed_unit_is_recorded_and_only_it_is_tried_again(
+    small_inputs, tmp_path, capsys, in_process
+):
     output = tmp_path / "set"
     command = arguments(small_inputs, output, "--workers", "2")
     assert main([*command, "--plan"]) == 0
@@ -332,7 +334,7 @@ def test_progress_is_plain_lines_where_there_is_no_terminal(monkeypatch):
     ]
 
 
-def test_a_mask_that_vanishes_is_counted(tmp_path):
+def test_a_mask_that_vanishes_is_counted(tmp_path, in_process):
     (tmp_path / "bg").mkdir()
     (tmp_path / "fg").mkdir()
     Image.fromarray(photo(0)).save(tmp_path / "bg" / "a.png")

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import arguments, disc, fgbg, photo
+from conftest import arguments, disc, photo
 from PIL import Image
 
 from pipeline.__main__ import main
@@ -200,18 +200,18 @@ def test_unreadable_and_clashing_files_are_reported(tmp_path):
     assert "cannot be read: No such file" in result[2].problem
 
 
-def test_all_bad_files_are_listed_together(tmp_path, small_inputs):
+def test_all_bad_files_are_listed_together(tmp_path, small_inputs, capsys):
     for kind, ending in (("bg", "jpg"), ("fg", "png")):
         (tmp_path / kind).mkdir()
         for source in (small_inputs / kind).iterdir():
             (tmp_path / kind / source.name).write_bytes(source.read_bytes())
         (tmp_path / kind / f"empty.{ending}").write_bytes(b"")
     (tmp_path / "fg" / "flat.png").write_bytes(PNG)
-    result = fgbg(*arguments(tmp_path, tmp_path / "out"))
-    assert result.returncode == 2
-    assert "3 of 8 inputs cannot be used" in result.stderr
+    assert main(arguments(tmp_path, tmp_path / "out")) == 2
+    told = capsys.readouterr().err
+    assert "3 of 8 inputs cannot be used" in told
     for words in ("empty.jpg: the file is empty", "empty.png: the file is", "flat.png: a foregr"):
-        assert words in result.stderr
+        assert words in told
     assert not (tmp_path / "out").exists()
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from report_sets import Page, make_conspicuous
+from report_sets import Page
 
 webdriver = pytest.importorskip("selenium.webdriver", reason="selenium is not installed")
 
@@ -49,8 +49,8 @@ def browser(tmp_path_factory) -> Iterator[Any]:
 
 
 @pytest.fixture(scope="module", params=FORMS)
-def page(request, tmp_path_factory) -> Path:
-    return make_conspicuous(tmp_path_factory.mktemp("set"), *FORMS[request.param]) / "index.html"
+def page(request, conspicuous_sets) -> Path:
+    return conspicuous_sets(*FORMS[request.param]) / "index.html"
 
 
 def open_page(browser: Any, page: Path, theme: str, width: int) -> None:

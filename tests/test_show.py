@@ -9,7 +9,6 @@ import cv2
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
-from report_sets import make_conspicuous
 
 from pipeline.__main__ import main
 
@@ -17,8 +16,8 @@ FORMS = {"images": (), "tfrecord": ("--format", "tfrecord")}
 
 
 @pytest.fixture(scope="module", params=FORMS)
-def data_set(request, tmp_path_factory) -> Path:
-    return make_conspicuous(tmp_path_factory.mktemp("set"), *FORMS[request.param])
+def data_set(request, conspicuous_sets) -> Path:
+    return conspicuous_sets(*FORMS[request.param])
 
 
 def show(*arguments: object) -> int:

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from conftest import ROOT, arguments, fgbg, make_in_process, tree
+from conftest import ROOT, arguments, make_in_process, tree, without_workers
 from test_crash import commits, descendants, gone, start, wait_for
 from tfrecord_sets import records_by_name, rows, shard_files
 
@@ -68,8 +68,8 @@ def test_sigkill_then_resume_gives_the_same_bytes(moment, small_inputs, undistur
     process.communicate(timeout=20)
     wait_for(lambda: gone(workers), 20)
     every_shard_is_whole(output, undisturbed)
-    result = fgbg(*command)
-    assert result.returncode == 0, result.stderr
+    with without_workers():
+        assert main(command) == 0
     assert tree(output) == tree(undisturbed)
 
 
@@ -150,7 +150,7 @@ def unjoined(few: Path, output: Path) -> Path:
     return output
 
 
-def test_killed_at_every_step_of_joining(small_inputs, few, tmp_path):
+def test_killed_at_every_step_of_joining(small_inputs, few, tmp_path, in_process):
     expected = tree(few)
     with pytest.MonkeyPatch.context() as patch:
         steps = len(_steps_of(unjoined(few, tmp_path / "counted"), patch))
@@ -237,7 +237,7 @@ def test_two_joiners_of_one_shard_do_no_harm(few, tmp_path, monkeypatch):
     every_shard_is_whole(output, few)
 
 
-def test_a_killed_run_has_each_sample_once(small_inputs, few, tmp_path):
+def test_a_killed_run_has_each_sample_once(small_inputs, few, tmp_path, in_process):
     output = unjoined(few, tmp_path / "set")
     assert main(arguments(small_inputs, output, *FEW)) == 0
     found = records_by_name(output)

@@ -86,7 +86,7 @@ def test_a_record_holds_what_the_files_hold(both):
     assert ids == list(range(1, len(ids) + 1))
 
 
-def test_everything_beside_the_samples_is_the_same(both):
+def test_everything_beside_the_samples_is_the_same(both, in_process):
     in_records, in_files = both
     ours, theirs = (json.loads((o / "generation.json").read_text()) for o in both)
     for name in ("counts", "statistics", "inputs", "versions"):
@@ -177,7 +177,7 @@ def test_plan_says_shards_and_bytes(inputs, data_set, tmp_path, capsys):
     assert not (tmp_path / "set").exists()
 
 
-def test_overwrite_takes_shards_and_their_records_away(inputs, data_set, tmp_path):
+def test_overwrite_takes_shards_and_their_records_away(inputs, data_set, tmp_path, in_process):
     output = tmp_path / "set"
     shutil.copytree(data_set, output)
     (output / "mine.txt").write_text("not fgbg's")
@@ -204,7 +204,7 @@ def fail_one(monkeypatch) -> None:
 
 
 def test_a_failed_unit_is_left_out_and_later_joined_as_if_it_never_had(
-    inputs, data_set, tmp_path, monkeypatch
+    inputs, data_set, tmp_path, monkeypatch, in_process
 ):
     output = tmp_path / "set"
     fail_one(monkeypatch)
@@ -246,7 +246,7 @@ def test_fewer_shards_after_a_failure_leave_none_of_the_others(inputs, tmp_path,
 
 
 @pytest.mark.parametrize("loss", ["shard", "cut", "shard record"])
-def test_a_lost_shard_is_made_again(loss, inputs, data_set, tmp_path, capsys):
+def test_a_lost_shard_is_made_again(loss, inputs, data_set, tmp_path, capsys, in_process):
     output = tmp_path / "set"
     shutil.copytree(data_set, output)
     path = shard_files(output)[1]

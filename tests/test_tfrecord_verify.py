@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 import pytest
 from conftest import make_in_process
-from test_verify import edit_generation, edit_row, in_process  # noqa: F401 - a fixture
+from test_verify import edit_generation, edit_row
 from tfrecord_sets import read_shard
 
 from pipeline.__main__ import main
@@ -170,7 +170,7 @@ def test_an_undamaged_data_set_is_clean(data_set, capsys):
 
 
 @pytest.mark.parametrize("name", DAMAGE)
-def test_damage_is_found_and_named(name, data_set, tmp_path, capsys, in_process):  # noqa: F811
+def test_damage_is_found_and_named(name, data_set, tmp_path, capsys, in_process):
     output = tmp_path / "set"
     shutil.copytree(data_set, output)
     damage, words = DAMAGE[name]
@@ -181,7 +181,7 @@ def test_damage_is_found_and_named(name, data_set, tmp_path, capsys, in_process)
         assert expected in text
 
 
-def test_one_damaged_record_hides_no_other(data_set, tmp_path, capsys, in_process):  # noqa: F811
+def test_one_damaged_record_hides_no_other(data_set, tmp_path, capsys, in_process):
     output = tmp_path / "set"
     shutil.copytree(data_set, output)
     edit_shard(flip(700))(output)

@@ -165,24 +165,6 @@ def test_damage_is_found_and_named(name, small_data_set, tmp_path, capsys, in_pr
     assert words in capsys.readouterr().out
 
 
-@pytest.fixture
-def in_process(monkeypatch):
-    """Checks without worker processes, which would take most of the time."""
-    from pipeline import processes
-
-    def run(self, task, arguments, on_tick=None, on_death=None):
-        from pipeline import worker
-
-        counters = [0] * self._array_length
-        worker.set_up(counters, 1)
-        function = getattr(worker, task.partition(":")[2])
-        results = [function(argument) for argument in arguments]
-        worker.meter.share(None)
-        return results, counters
-
-    monkeypatch.setattr(processes.ProcessGroup, "run", run)
-
-
 @pytest.mark.parametrize(
     ("path", "words"),
     [("nowhere", "no data set of fgbg"), ("unfinished", "is not finished")],
