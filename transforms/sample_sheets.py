@@ -122,6 +122,9 @@ def _figure(rows: int, columns: int, shape: tuple[int, ...]) -> tuple[Any, Any]:
     axes = figure.subplots(rows, columns, squeeze=False)
     for axis in axes.flat:
         axis.axis("off")
+        # Matplotlib lays out the ticks of hidden axes too, a third of the time.
+        axis.xaxis.set_visible(False)
+        axis.yaxis.set_visible(False)
     return figure, axes
 
 
