@@ -19,13 +19,12 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from models import depth_card, depth_network
+from models import depth_card, depth_metrics, depth_network
 from pipeline.depth import resize_depth
 from transforms import catalogue, pictures
 from transforms.pictures import Array
 
 _CANVAS = 448
-_FACTOR = 1.25
 
 Depth = NDArray[np.float32]
 # A picture changed; a depth map of the changed picture moved back, 0 where nothing was seen.
@@ -75,13 +74,6 @@ CHANGES: dict[str, Change] = {
 }
 
 
-def delta1(one: Depth, other: Depth) -> float:
-    """The share of pixels, known in both, that differ by less than the factor."""
-    known = (one > 0) & (other > 0)
-    ratio = one[known] / other[known]
-    return float((np.maximum(ratio, 1 / ratio) < _FACTOR).mean())
-
-
 def main() -> None:
     """Prints the table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -103,8 +95,9 @@ def main() -> None:
             bgr = pictures.fit_background(pictures.read_picture(file.read()), (_CANVAS, _CANVAS))
         said = say(bgr)
         for name, (change, back) in CHANGES.items():
-            found[name].append(delta1(back(say(change(bgr))), said))
-        found["its own median everywhere"].append(delta1(np.full_like(said, np.median(said)), said))
+            found[name].append(depth_metrics.measure(said, back(say(change(bgr)))).delta1)
+        median = np.full_like(said, np.median(said))
+        found["its own median everywhere"].append(depth_metrics.measure(median, said).delta1)
     print(f"{asked.network}: {len(paths)} pictures, delta1 to what it says of them unchanged")
     for name, values in found.items():
         print(f"  {name:26} {np.mean(values):.3f}")

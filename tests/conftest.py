@@ -94,6 +94,13 @@ def in_process() -> Iterator[None]:
         yield
 
 
+@pytest.fixture
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The folder of copies and downloads, for one test alone."""
+    monkeypatch.setenv("FGBG_CACHE", str(tmp_path / "cache"))
+    return tmp_path / "cache"
+
+
 def photo(seed: int, width: int = 96, height: int = 80) -> np.ndarray:
     """A smooth random photo: uint8 RGB [height, width, 3]."""
     rng = np.random.default_rng(seed)

@@ -28,10 +28,7 @@ from transforms import network_files, storage
 CANVAS = (64, 64)
 
 
-@pytest.fixture(autouse=True)
-def cache(tmp_path, monkeypatch) -> Path:
-    monkeypatch.setenv("FGBG_CACHE", str(tmp_path / "cache"))
-    return tmp_path / "cache"
+pytestmark = pytest.mark.usefixtures("cache")
 
 
 def upload(local: Path, path: str) -> str:

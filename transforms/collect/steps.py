@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import abc
 import datetime
 import hashlib
 import os
@@ -165,9 +166,9 @@ class _InThreads(beam.DoFn):
     def __init__(self, threads: int) -> None:
         self._threads = threads
 
+    @abc.abstractmethod
     def work(self, element: Any) -> Any:
         """What becomes of an element; called in a thread."""
-        raise NotImplementedError
 
     def setup(self) -> None:
         self._pool = ThreadPoolExecutor(self._threads, thread_name_prefix=type(self).__name__)
