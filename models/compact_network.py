@@ -59,10 +59,7 @@ def build(
     import keras
     from keras import layers
 
-    if any(side < STRIDE or side % STRIDE for side in size):
-        raise ValueError(f"{size[0]}x{size[1]}: sides must be multiples of {STRIDE}")
-    if not heads or set(heads) - {DEPTH, MASK}:
-        raise ValueError(f"heads are {list(heads)}: one or both of {DEPTH}, {MASK} are expected")
+    check(size, heads)
     seeds = iter(range(seed * 1000, seed * 1000 + 1000))
 
     def convolve(x: Any, channels: int, kernel: int, stride: int = 1) -> Any:
@@ -97,15 +94,39 @@ def build(
         x = layers.UpSampling2D(interpolation="bilinear")(convolve(x, channels, 1))
         x = layers.ReLU()(layers.Add()([x, level]))
         x = layers.ReLU()(convolve(x, channels, 3))
-    outputs = {}
-    for head in heads:
-        start = keras.initializers.GlorotNormal(next(seeds))
-        y = layers.Conv2D(1, 3, padding="same", kernel_initializer=start, name=f"{head}_raw")(x)
-        y = layers.UpSampling2D(interpolation="bilinear")(y)
-        y = layers.Activation("sigmoid", dtype="float32", name=f"{head}_share")(y)
-        if head == DEPTH:
-            y = layers.Rescaling(-math.log(SPAN), dtype="float32")(y)
-            y = layers.Activation("exponential", dtype="float32")(y)
-            y = layers.Rescaling(max_depth_m, dtype="float32")(y)
-        outputs[head] = layers.Identity(dtype="float32", name=head)(y)
+    outputs = {name: head(x, name, next(seeds), max_depth_m) for name in heads}
     return keras.Model(inputs if pair else inputs[OVERLAY], outputs, name="compact")
+
+
+def check(size: tuple[int, int], heads: Sequence[str]) -> None:
+    """Raises ValueError for a size that is no multiple of STRIDE, and for no or other heads."""
+    if any(side < STRIDE or side % STRIDE for side in size):
+        raise ValueError(f"{size[0]}x{size[1]}: sides must be multiples of {STRIDE}")
+    if not heads or set(heads) - {DEPTH, MASK}:
+        raise ValueError(f"heads are {list(heads)}: one or both of {DEPTH}, {MASK} are expected")
+
+
+def head(x: Any, name: str, seed: int, max_depth_m: float) -> Any:
+    """An output of the network.
+
+    Args:
+        x: Features at half the picture's size, a Keras tensor.
+        name: "depth" or "mask".
+        seed: Of its weights.
+        max_depth_m: The greatest depth.
+
+    Returns:
+        float32 [batch, height, width, 1]: metres or a probability.
+    """
+    import keras
+    from keras import layers
+
+    start = keras.initializers.GlorotNormal(seed)
+    x = layers.Conv2D(1, 3, padding="same", kernel_initializer=start, name=f"{name}_raw")(x)
+    x = layers.UpSampling2D(interpolation="bilinear")(x)
+    x = layers.Activation("sigmoid", dtype="float32", name=f"{name}_share")(x)
+    if name == DEPTH:
+        x = layers.Rescaling(-math.log(SPAN), dtype="float32")(x)
+        x = layers.Activation("exponential", dtype="float32")(x)
+        x = layers.Rescaling(max_depth_m, dtype="float32")(x)
+    return layers.Identity(dtype="float32", name=name)(x)

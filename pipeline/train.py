@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import functools
 import os
 import sys
 from typing import Any
@@ -11,7 +12,15 @@ from typing import Any
 from models import tensorflow_process, trained_card
 from models.download import FetchError, file_sha256
 from models.training import samples
-from models.training.samples import SPLITS, TEST, TRAIN, VALIDATION, Settings, TrainingError
+from models.training.samples import (
+    COMPACT,
+    SPLITS,
+    TEST,
+    TRAIN,
+    VALIDATION,
+    Settings,
+    TrainingError,
+)
 from pipeline import (
     options,
     train_options,
@@ -41,12 +50,14 @@ def main(arguments: list[str]) -> int:
     """
     asked = options.parse_all(train_options.parser(), arguments)
     folder = asked.model_dir.rstrip("/") or "/"
-    if storage.is_gcs(asked.init):
-        try:
-            asked.init = network_files.local_copy(asked.init)
-        except FetchError as error:
-            raise UserError(f"--init: {error}") from error
+    for name in ("init", "encoder"):
+        if storage.is_gcs(getattr(asked, name)):
+            try:
+                setattr(asked, name, network_files.local_copy(getattr(asked, name)))
+            except FetchError as error:
+                raise UserError(f"--{name}: {error}") from error
     init = _identity_of_init(asked.init)
+    encoder = _identity_of_encoder(asked.encoder)
     found = training_set.read(asked.data_set, asked.inputs == "pair", asked.limit)
     test = found
     if asked.test_set is not None:
@@ -54,7 +65,7 @@ def main(arguments: list[str]) -> int:
             asked.test_set, asked.inputs == "pair", asked.limit, (training_set.TEST,)
         )
         found.facts["test_set"] = training_set.check_test_set(found, test)
-    settings = train_options.settings(asked, found.data.size, init)
+    settings = train_options.settings(asked, found.data.size, init, encoder)
     stored = None
     if not asked.overwrite:
         stored = training_run.stored_run(folder)
@@ -119,6 +130,19 @@ def _identity_of_init(init: str) -> str:
     return file_sha256(os.path.join(init, trained_card.KERAS_FILE))
 
 
+def _identity_of_encoder(path: str) -> str:
+    """What names the encoder: by content."""
+    if path == COMPACT:
+        return COMPACT
+    try:
+        return file_sha256(path)
+    except OSError as error:
+        raise UserError(
+            f"--encoder {path}: cannot be read: {error.strerror}; {COMPACT} or a .tflite file is "
+            "expected"
+        ) from error
+
+
 def _train(
     asked: argparse.Namespace,
     working: str,
@@ -143,7 +167,10 @@ def _train(
     data = found.data
     heads = samples.heads(data)
     steps = samples.steps_of_epoch(data, settings)[0] * settings.epochs
-    trained = network.build(settings, heads, data.depth_range_m, settings.precision, steps)
+    build = functools.partial(
+        network.build, settings, heads, data.depth_range_m, encoder=_encoder(asked.encoder)
+    )
+    trained = build(precision=settings.precision, steps=steps)
     network.begin_at(trained, data.typical_depth_m, data.depth_range_m)
     _initialise(asked.init, trained)
     if stored is None:
@@ -167,7 +194,7 @@ def _train(
     finally:
         shown.close()
     # In float32, whatever it was trained in: it is to run anywhere.
-    final = network.build(settings, heads, data.depth_range_m, "float32", steps)
+    final = build(precision="float32", steps=steps)
     final.set_weights(trained.get_weights())
     training_result.write(working, folder, found, test, settings, final, state, threads)
     training_folder.put_finished(working, folder)
@@ -187,6 +214,18 @@ def _best_precision(tf: Any) -> str:
         if capability >= (7,):
             return "mixed_float16"
     return "float32"
+
+
+def _encoder(path: str) -> Any:
+    """What the network begins with, a models.tflite_encoder.Encoder; None for the compact one."""
+    if path == COMPACT:
+        return None
+    from models import tflite_encoder
+
+    try:
+        return tflite_encoder.read(path)
+    except tflite_encoder.EncoderError as error:
+        raise UserError(f"--encoder: {error}") from error
 
 
 def _initialise(init: str, trained: Any) -> None:

@@ -7,7 +7,7 @@ import math
 from collections.abc import Callable
 
 from models.compact_network import BLOCKS, STRIDE, WIDTHS
-from models.training.samples import INPUTS, PRECISIONS, Settings
+from models.training.samples import COMPACT, INPUTS, PRECISIONS, Settings
 from pipeline import options
 from pipeline.exit_codes import UserError
 
@@ -89,6 +89,14 @@ def parser() -> options.Parser:
         help="first weights: random, the network that comes with fgbg, or one of fgbg train",
     )
     add(
+        "--encoder",
+        default=COMPACT,
+        metavar="compact|FILE",
+        help="what halves the picture five times: new layers, or those of a trained network in a "
+        ".tflite file, local or gs://, with its weights",
+    )
+    options.add_switch(add, "--freeze_encoder", "leave the weights of --encoder FILE as they are")
+    add(
         "--widths",
         type=_whole_numbers(1),
         default=",".join(map(str, WIDTHS)),
@@ -100,7 +108,7 @@ def parser() -> options.Parser:
         type=_whole_numbers(0),
         default=",".join(map(str, BLOCKS)),
         metavar="N,..",
-        help="residual blocks at each of them",
+        help="residual blocks at each of them; none with --encoder FILE",
     )
     add = parser.add_argument_group("training").add_argument
     whole = options.number(1, _ADAM_LIMIT, int)
@@ -173,17 +181,29 @@ def parser() -> options.Parser:
     return parser
 
 
-def settings(asked: argparse.Namespace, stored: tuple[int, int], init: str) -> Settings:
+def settings(
+    asked: argparse.Namespace, stored: tuple[int, int], init: str, encoder: str
+) -> Settings:
     """The settings of a command line.
 
     Args:
         asked: Its options.
         stored: Width and height of the data set's pictures.
         init: What names the first weights.
+        encoder: What names the encoder.
 
     Raises:
         UserError: Options that do not go together.
     """
+    if asked.encoder == COMPACT and asked.freeze_encoder:
+        raise UserError("--freeze_encoder: give the --encoder that is to stay as it is")
+    if asked.encoder != COMPACT and len(asked.widths) != len(WIDTHS):
+        raise UserError(
+            f"--widths has {len(asked.widths)} numbers: with --encoder {asked.encoder} there are "
+            f"{len(WIDTHS)} scales"
+        )
+    if asked.encoder != COMPACT and asked.blocks != BLOCKS:
+        raise UserError("--blocks is of the compact encoder; leave it out beside --encoder FILE")
     if len(asked.widths) != len(asked.blocks):
         raise UserError(
             f"--widths has {len(asked.widths)} numbers and --blocks {len(asked.blocks)}: one of "
@@ -206,4 +226,6 @@ def settings(asked: argparse.Namespace, stored: tuple[int, int], init: str) -> S
         widths=asked.widths,
         blocks=asked.blocks,
         init=init,
+        encoder=encoder,
+        freeze_encoder=asked.freeze_encoder,
     )

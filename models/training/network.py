@@ -9,7 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from models import compact_network
+from models import compact_network, transfer_network
+from models.tflite_encoder import Encoder
 from models.training.samples import Settings, TrainingError
 
 _HEAD, _COLOURS = "_raw", 3
@@ -19,9 +20,14 @@ _BATCH_NORMALIZATION = "BatchNormalization"
 
 
 def build(
-    settings: Settings, heads: tuple[str, ...], max_depth_m: float, precision: str, steps: int
+    settings: Settings,
+    heads: tuple[str, ...],
+    max_depth_m: float,
+    precision: str,
+    steps: int,
+    encoder: Encoder | None = None,
 ) -> Any:
-    """A network with new weights.
+    """A network with new weights, or new ones behind a trained encoder.
 
     Args:
         settings: Of the training.
@@ -29,21 +35,25 @@ def build(
         max_depth_m: The range of its depth.
         precision: What it computes in, a dtype policy of Keras; its variables are float32.
         steps: How many it will be trained for.
+        encoder: What it begins with; None: the encoder is the compact network's.
     """
     import keras
 
     before = keras.config.dtype_policy()
     keras.config.set_dtype_policy(precision)
     try:
-        network = compact_network.build(
-            settings.size,
-            heads,
-            pair=settings.pair,
-            max_depth_m=max_depth_m,
-            widths=settings.widths,
-            blocks=settings.blocks,
-            seed=settings.seed,
-        )
+        shape: dict[str, Any] = {
+            "pair": settings.pair,
+            "max_depth_m": max_depth_m,
+            "widths": settings.widths,
+            "seed": settings.seed,
+        }
+        if encoder is None:
+            blocks = settings.blocks
+            network = compact_network.build(settings.size, heads, blocks=blocks, **shape)
+        else:
+            network = transfer_network.build(settings.size, encoder, heads, **shape)
+            network.get_layer(transfer_network.ENCODER).trainable = not settings.freeze_encoder
     finally:
         keras.config.set_dtype_policy(before)
     for layer in network.layers:

@@ -14,6 +14,7 @@ from models.compact_network import BACKGROUND, BLOCKS, DEPTH, MASK, OVERLAY, SPA
 TRAIN, VALIDATION, TEST = "train", "validation", "test"
 SPLITS = (TRAIN, VALIDATION, TEST)
 INPUTS = ("overlay", "pair")
+COMPACT = "compact"
 PRECISIONS = ("auto", "float32", "mixed_bfloat16", "mixed_float16")
 
 
@@ -97,6 +98,8 @@ class Settings:
         widths: Channels of the network at 1/2, 1/4, .. of the size.
         blocks: Its residual blocks at each of them.
         init: What the first weights are of: "new", "builtin" or the SHA-256 of a trained network.
+        encoder: "compact", or the SHA-256 of the file whose encoder the network begins with.
+        freeze_encoder: Whether that keeps its weights.
     """
 
     inputs: str
@@ -114,6 +117,8 @@ class Settings:
     widths: tuple[int, ...] = WIDTHS
     blocks: tuple[int, ...] = BLOCKS
     init: str = "new"
+    encoder: str = COMPACT
+    freeze_encoder: bool = False
 
     @property
     def pair(self) -> bool:
