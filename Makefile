@@ -1,5 +1,6 @@
 # make demo   sets up .venv and runs the main job on samples/
 # make test   sets up .venv and runs lint, type check and all tests
+# make picture   takes the README's picture of a report, of the demo's (needs Chromium)
 # PYTHON=python3.12 make test   picks the interpreter
 
 PYTHON ?= python3
@@ -7,13 +8,17 @@ VENV := .venv
 BIN := $(VENV)/bin
 DEMO := demo_output
 
-.PHONY: demo test lint requirements clean
+.PHONY: demo picture test lint requirements clean
 
 demo: $(VENV)/.ready
 	$(BIN)/fgbg generate --backgrounds samples/backgrounds --foregrounds samples/foregrounds \
 	  --output $(DEMO)
 	$(BIN)/fgbg verify $(DEMO)
 	@echo "Open $(DEMO)/index.html"
+
+picture: demo
+	$(BIN)/fgbg report $(DEMO)
+	$(BIN)/python tests/headless.py $(DEMO)/index.html docs/images/report.png
 
 test: lint
 	$(BIN)/python -m pytest -q -n 2 --dist loadfile --durations=15

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import dataclasses
+import time
 from collections.abc import Iterator
 
 import apache_beam as beam
+from apache_beam.options.pipeline_options import GoogleCloudOptions
 
 from models.depth_card import DENSEDEPTH
 from pipeline.graph_arguments import GraphArguments, SliceOfShards
 from transforms.compose import FAILED, Compose, DropCommitted
 from transforms.estimate_depth import DepthModelHandler, EstimateDepth
 from transforms.join_shards import JoinShard, JoinShards
-from transforms.summarise import summarise
+from transforms.run_made import Made, added_up, made_now, timings
+from transforms.summarise import Summary, summarise
 from transforms.work_unit import WorkUnit, units_of_background
 from transforms.write import RecordFailure, Write
 
@@ -91,10 +94,10 @@ def generate(root: beam.Pipeline, arguments: GraphArguments) -> beam.PCollection
 
 def generate_and_summarise(root: beam.Pipeline, arguments: GraphArguments) -> beam.PCollection:
     """The whole job as one graph, for runners that take it whole. Gives one Summary."""
-    done = (
+    made = done = (
         generate(root, arguments)
-        | "Samples" >> beam.Map(lambda committed: committed.samples)  # int
-        | "AllDone" >> beam.CombineGlobally(sum)  # int, once, when every unit has ended
+        | "Samples" >> beam.Map(lambda committed: made_now(committed.samples))  # Made
+        | "AllDone" >> beam.CombineGlobally(added_up)  # Made, once, when every unit has ended
     )
     if arguments.in_records:
         done = (
@@ -103,8 +106,18 @@ def generate_and_summarise(root: beam.Pipeline, arguments: GraphArguments) -> be
             | "AllJoined" >> beam.CombineGlobally(sum)  # int, once, when every shard is whole
         )
     return done | "Summarise" >> beam.Map(
-        lambda made, output: summarise(output), arguments.output
+        _summarise, arguments.output, _launched(root), beam.pvalue.AsSingleton(made)
     )  # Summary
+
+
+def _summarise(_: object, output: str, launched: float | None, made: Made) -> Summary:
+    return summarise(output, timings(made, launched))
+
+
+def _launched(root: beam.Pipeline) -> float | None:
+    """Now, in seconds since 1970; None for a template, which is launched at another time."""
+    is_template = root.options.view_as(GoogleCloudOptions).template_location
+    return None if is_template else time.time()
 
 
 def join_shards(root: beam.Pipeline, arguments: SliceOfShards) -> beam.PCollection:

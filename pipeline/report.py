@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 from pipeline import options
 from pipeline.exit_codes import OK, UserError
 from pipeline.finished import open_finished
@@ -9,6 +11,8 @@ from pipeline.output_lock import hold
 from transforms import storage
 from transforms.job import REPORT
 from transforms.report import page
+from transforms.report.findings import Findings
+from transforms.report.words import count
 from transforms.sample import SampleError
 
 
@@ -34,8 +38,22 @@ def main(arguments: list[str]) -> int:
         pass
     with hold(output, "OUT"), open_finished(output) as found:
         try:
-            page.write(output, found.job, found.generation, found.manifest)
+            findings = page.write(output, found.job, found.generation, found.manifest)
         except (SampleError, OSError) as error:
             raise UserError(f"{output}: the report cannot be made: {error}") from error
     print(f"Open {storage.join(output, REPORT)}")
+    _tell(findings)
     return OK
+
+
+def _tell(findings: Findings) -> None:
+    """On standard error, that there is something to look at first."""
+    if not findings.warnings:
+        return
+    line = count(len(findings.warnings), "warning")
+    if findings.unread:
+        line += (
+            f"; {findings.unread} of the {count(findings.looked_at, 'sample')} looked at cannot "
+            "be read"
+        )
+    print(line, file=sys.stderr)

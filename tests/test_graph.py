@@ -2,24 +2,29 @@
 
 from __future__ import annotations
 
+import json
+import time
+
 import apache_beam as beam
 import pytest
 from apache_beam import coders
+from apache_beam.options.pipeline_options import PipelineOptions
 from apache_beam.runners import pipeline_context
 from apache_beam.runners.portability.fn_api_runner import FnApiRunner
 from conftest import arguments, make_in_process, tree
 
-from pipeline import generate, options
+from pipeline import generate, graph, options
 from pipeline.graph import generate_and_summarise, work_units
 from pipeline.graph_arguments import GraphArguments
 from transforms.commit import Commit, Moments
 from transforms.job import assign_splits
+from transforms.run_made import Made, added_up, made_now, timings
 from transforms.unit_coder import WorkUnitCoder
 from transforms.work_unit import WorkUnit, sample_numbers, units_of_background
 
 
-def graph_of(inputs, output) -> GraphArguments:
-    asked, _ = options.parse(options.generate_parser(), arguments(inputs, output)[1:])
+def graph_of(inputs, output, *more: str) -> GraphArguments:
+    asked, _ = options.parse(options.generate_parser(), arguments(inputs, output, *more)[1:])
     configuration = generate._configuration(asked)
     request = generate._request(asked, configuration, None, [])
     generate._store(request)
@@ -31,6 +36,35 @@ def test_the_whole_graph_makes_what_slices_make(small_inputs, small_data_set, tm
     with beam.Pipeline(FnApiRunner()) as root:
         generate_and_summarise(root, graph_of(small_inputs, output))
     assert tree(output) == tree(small_data_set)
+
+
+@pytest.mark.parametrize("form", ["images", "tfrecord"])
+def test_the_whole_graph_records_its_time(form, small_inputs, tmp_path):
+    output = tmp_path / "set"
+    whole = graph_of(small_inputs, output, "--format", form)
+    started = time.time()
+    with beam.Pipeline(FnApiRunner()) as root:
+        generate_and_summarise(root, whole)
+    taken = time.time() - started
+    (run,) = json.loads((output / "generation.json").read_text())["timings"]["runs"]
+    assert 0 < run["wall_s"] <= taken + 0.001
+    assert (run["samples"], run["units_done"], run["workers"]) == (36, 12, 1)
+
+
+def test_a_run_that_made_nothing_has_no_time():
+    assert timings(added_up([]), time.time() - 5) is None
+
+
+def test_the_time_of_a_template_is_not_from_when_it_was_written():
+    first = made_now(3)
+    later = Made(4, 1, first.first + 5, frozenset(("another",)))
+    both = added_up([later, first])
+    assert (both.samples, both.units, both.first, len(both.processes)) == (7, 2, first.first, 2)
+    since_first, since_launch = timings(both, None), timings(both, first.first - 60)
+    assert since_first and since_first["wall_s"] < 1
+    assert since_launch and since_launch["wall_s"] >= 60
+    template = PipelineOptions(["--template_location=gs://bucket/template"])
+    assert graph._launched(beam.Pipeline(options=template)) is None
 
 
 def test_only_keys_cross_the_one_shuffle(small_inputs, tmp_path):

@@ -3,30 +3,22 @@
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import headless
 import pytest
+from conftest import make_in_process
 from report_sets import Page
 
-webdriver = pytest.importorskip("selenium.webdriver", reason="selenium is not installed")
+from transforms import job as jobs
+from transforms.report import page as report
 
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser"))), None)
-DRIVER = shutil.which("chromedriver")
+pytest.importorskip("selenium.webdriver", reason="selenium is not installed")
+
 pytestmark = pytest.mark.skipif(
-    not (CHROMIUM and DRIVER), reason="Chromium and its driver are not installed"
-)
-FLAGS = (
-    "--headless",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
+    not headless.INSTALLED, reason="Chromium and its driver are not installed"
 )
 FORMS = {"images": (), "tfrecord": ("--format", "tfrecord")}
 WIDTHS = {"desk": 1280, "phone": 390}
@@ -34,14 +26,7 @@ WIDTHS = {"desk": 1280, "phone": 390}
 
 @pytest.fixture(scope="module")
 def browser(tmp_path_factory) -> Iterator[Any]:
-    options = webdriver.ChromeOptions()
-    options.binary_location = CHROMIUM
-    profile = tmp_path_factory.mktemp("profile")
-    for flag in (*FLAGS, f"--user-data-dir={profile}"):
-        options.add_argument(flag)
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
-    service = webdriver.chrome.service.Service(executable_path=DRIVER)
-    driver = webdriver.Chrome(options=options, service=service)
+    driver = headless.start(tmp_path_factory.mktemp("profile"))
     try:
         yield driver
     finally:
@@ -54,14 +39,7 @@ def page(request, conspicuous_sets) -> Path:
 
 
 def open_page(browser: Any, page: Path, theme: str, width: int) -> None:
-    browser.execute_cdp_cmd(
-        "Emulation.setEmulatedMedia",
-        {"features": [{"name": "prefers-color-scheme", "value": theme}]},
-    )
-    browser.execute_cdp_cmd(
-        "Emulation.setDeviceMetricsOverride",
-        {"width": width, "height": 844, "deviceScaleFactor": 1, "mobile": width < 600},
-    )
+    headless.set_up(browser, theme, width)
     browser.get(page.as_uri())
 
 
@@ -129,6 +107,44 @@ def test_it_is_whole_and_fits(theme, width, page, browser, tmp_path):
     assert [url for url in requested if not url.startswith("data:")] == [page.as_uri()]
     picture = tmp_path / "page.png"
     assert browser.save_screenshot(str(picture)) and picture.stat().st_size > 10_000
+
+
+def test_text_of_charts_can_be_read_on_a_phone(page, browser):
+    open_page(browser, page, "light", WIDTHS["phone"])
+    sizes = browser.execute_script(
+        "return [...document.querySelectorAll('figure.chart svg')].flatMap(s => "
+        "[...s.querySelectorAll('text')].map(t => parseFloat(getComputedStyle(t).fontSize) * "
+        "s.getBoundingClientRect().width / s.viewBox.baseVal.width))"
+    )
+    assert min(sizes) >= 11.7
+
+
+def test_names_of_inputs_are_not_broken_on_a_phone(page, browser):
+    open_page(browser, page, "light", WIDTHS["phone"])
+    browser.execute_script("document.querySelectorAll('details').forEach(d => d.open = true)")
+    lines = browser.execute_script(
+        "return [...document.querySelectorAll('details td')].filter(d => d.textContent == "
+        "'same_hall.png').map(d => { const r = document.createRange(); "
+        "r.selectNodeContents(d); return r.getClientRects().length; })"
+    )
+    assert lines == [1]
+
+
+def test_tables_hide_no_number_beside_long_names(small_inputs, browser, tmp_path):
+    names = [f"split_{i}_{'of_rooms_and_halls_' * 4}" for i in range(3)]
+    shares = f"{names[0]}=0.4,{names[1]}=0.3,{names[2]}=0.3"
+    output = make_in_process(small_inputs, tmp_path / "set", "--splits", shares)
+    generation = json.loads((output / "generation.json").read_text())
+    run = {"samples": 1_234_567, "wall_s": 12_345.0, "workers": 128}
+    generation["timings"] = {"runs": [run]}
+    report.write(str(output), jobs.read(str(output)), generation)
+    open_page(browser, output / "index.html", "light", 1280)
+    widths = browser.execute_script(
+        "return [...document.querySelectorAll('.columns .scrolls, .keys')].map("
+        "e => [e.scrollWidth, e.clientWidth])"
+    )
+    assert len(widths) == 4
+    assert all(needed <= there for needed, there in widths), widths
 
 
 def test_light_and_dark_differ_also_in_the_charts(page, browser):

@@ -78,7 +78,7 @@ def test_the_code_loads_the_data_set(data_set):
     found = Page(data_set / "index.html")
     pieces = found.by_tag["pre"]
     codes = [text for text in pieces if "import" in text]
-    assert len(codes) == (3 if (data_set / "tfrecord").is_dir() else 2)
+    assert len(codes) == 3
     environment = {
         **os.environ,
         "PYTHONPATH": os.pathsep.join([str(ROOT / "tests" / "stand_ins"), str(ROOT)]),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import warnings
 from pathlib import Path
 
 import cv2
@@ -11,6 +12,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from pipeline.__main__ import main
+from transforms import job as jobs
+from transforms.report import looks
+from transforms.report.sheet import sheet, shortened
 
 FORMS = {"images": (), "tfrecord": ("--format", "tfrecord")}
 
@@ -86,3 +90,39 @@ def test_what_cannot_be_shown(small_data_set, tmp_path, capsys):
     (broken / "bg1" / "fg_1" / "mask" / "1.jpg").write_bytes(b"nothing")
     assert show(broken, "--key", "bg1/fg_1/1", "--output", tmp_path / "one.png") == 2
     assert "its checksum is not the manifest's" in capsys.readouterr().err
+
+
+def row_named(data_set: Path, foreground: str) -> dict:
+    row = pq.read_table(data_set / "manifest.parquet").slice(0, 1).to_pylist()[0]
+    return row | {"fg_file": foreground, "bg_file": foreground}
+
+
+def drawn(data_set: Path, row: dict) -> np.ndarray:
+    job = jobs.read(str(data_set))
+    assert job is not None
+    found = looks.read(looks.opener(str(data_set), job)(row))
+    return cv2.imdecode(np.frombuffer(sheet(row, found), np.uint8), cv2.IMREAD_COLOR)
+
+
+LONG = "a_photo_of_the_long_hall_" * 6 + ".png"
+ODD = {"long": LONG, "cjk": "\u7f8a" * 60 + ".png", "emoji": "\U0001f600" * 150}
+
+
+@pytest.mark.parametrize("name", ODD)
+def test_long_names_stay_inside_of_the_sheet(name, small_data_set):
+    picture = drawn(small_data_set, row_named(small_data_set, ODD[name]))
+    assert (picture[-100:, -8:] == 255).all()
+    assert (picture[-100:, :-8] < 128).any()
+
+
+@pytest.mark.parametrize("name", ["\u7f8a.png", "\U0001f996.png", "two\nlines\r\t\x07.png"])
+def test_signs_that_the_font_lacks_are_no_warning(name, small_data_set):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        drawn(small_data_set, row_named(small_data_set, name))
+
+
+def test_names_are_shortened_in_the_middle_and_stay_in_one_line():
+    assert shortened("room.png", 8) == "room.png"
+    assert shortened("a_very_long_name.png", 11) == "a_ver\u2026e.png"
+    assert shortened("two\nlines\x07.png", 50) == "two\ufffdlines\ufffd.png"

@@ -1,4 +1,4 @@
-"""What is conspicuous about a data set, in words; and what its means and deviations should be."""
+"""What is conspicuous about a data set, in words."""
 
 from __future__ import annotations
 
@@ -10,179 +10,193 @@ import numpy as np
 
 from transforms import credits
 from transforms.job import Job
+from transforms.report.bands import bands
 from transforms.report.inputs import Inputs
 from transforms.report.looks import Looks
 from transforms.report.survey import FLAT_M, Survey
+from transforms.report.words import are, count, named
 
-# A mask that fills less of the placed box has specks far from it, or next to nothing in it.
-SMALL_FILL = 0.15
-_NAMED = 12
+# Of the width or height of its placed box: what spans less is pasted smaller than asked for.
+SMALL_SPAN = 0.6
+# Of files that cannot be read: samples in files of their own would fill the page.
+_FILES_NAMED = 4
 
 
 @dataclasses.dataclass(frozen=True)
-class Band:
-    """A statistic and where it should lie.
+class Findings:
+    """What was looked for, and what was found.
 
     Attributes:
-        kind: Such as "overlay, red".
-        what: "mean" or "standard deviation".
-        value: What it is.
-        low: The least that is usual.
-        high: The most that is usual.
-        unit: Such as "m"; "" for values in 0..255.
-        hint: What may be the cause where it lies outside.
+        warnings: One or two sentences each; the worst first.
+        looked_for: What there was to look for in this data set, in the same order.
+        unread: How many of the samples looked at cannot be read back.
+        looked_at: How many were looked at.
     """
 
-    kind: str
-    what: str
-    value: float
-    low: float
-    high: float
-    unit: str
-    hint: str
-
-    @property
-    def inside(self) -> bool:
-        return self.low <= self.value <= self.high
+    warnings: list[str]
+    looked_for: list[str]
+    unread: int
+    looked_at: int
 
 
-def bands(job: Job, statistics: dict[str, Any]) -> list[Band]:
-    """Mean and standard deviation of every kind, each with its band.
-
-    Args:
-        job: The data set's job.
-        statistics: As generation.json has them.
-    """
-    found = []
-    for name, values in statistics["overlay"].items():
-        found += [
-            Band(
-                f"overlay, {name}", "mean", values["mean"], 50, 205, "",
-                "very dark or very bright pictures, or a colour cast",
-            ),
-            Band(
-                f"overlay, {name}", "standard deviation", values["std"], 25, 100, "",
-                "pictures with next to no contrast, or nearly black and white",
-            ),
-        ]  # fmt: skip
-    mask = statistics["mask"]
-    found += [
-        Band("mask", "mean", mask["mean"], 2.5, 128, "", "foregrounds very small or very large"),
-        Band("mask", "standard deviation", mask["std"], 25, 127.5, "", "masks nearly empty"),
-    ]
-    if "depth_m" in statistics:
-        depth = statistics["depth_m"]
-        end = job.configuration.depth_range_m
-        hint = "a depth network with another unit, or fed in another way"
-        found += [
-            Band("depth", "mean", depth["mean"], 0.02 * end, 0.9 * end, "m", hint),
-            Band("depth", "standard deviation", depth["std"], 0.01 * end, 0.5 * end, "m", hint),
-        ]
-    return found
-
-
-def warnings(
+def findings(
     job: Job, generation: dict[str, Any], survey: Survey, looks: Looks, inputs: Inputs
-) -> list[str]:
-    """Everything conspicuous, one sentence or two each; the worst first."""
-    return [
-        *_missing(generation),
-        *_about_masks(job, generation, survey),
-        *_about_inputs(job, inputs),
-        *_about_depth(job, survey, looks),
-        *_about_statistics(job, generation),
-        *_about_splits(job, generation),
-        *_about_licences(job),
-        *_unread(inputs, looks),
+) -> Findings:
+    """Everything conspicuous."""
+    checks: list[tuple[str, Iterator[str]]] = [
+        ("failed units", _failed(generation)),
+        ("missing samples", _missing(generation)),
+        ("inputs left out", _left_out(generation)),
     ]
+    if survey.samples:
+        checks += [
+            ("empty masks", _empty_masks(job, generation, survey)),
+            ("foregrounds much smaller than their box", _small(job, survey, inputs)),
+        ]
+    checks += [
+        ("near-blank backgrounds", _blank(inputs)),
+        ("the same file several times", _same(inputs)),
+        ("inputs that look alike", _alike(inputs)),
+    ]
+    if sum(share > 0 for _, share in job.configuration.splits) > 1:
+        checks.append(("one scene in several splits", _shared_scenes(job, inputs)))
+    if survey.samples and survey.depth:
+        checks += [
+            ("flat depth", _flat(survey)),
+            ("flat depth over the foreground", _flat_foregrounds(looks)),
+        ]
+        if job.configuration.depth_format == "jpg":
+            checks.append(("depth beyond the range of 8 bits", _beyond_range(job, survey)))
+    if survey.samples:
+        checks.append(("means and deviations out of their bands", _statistics(job, generation)))
+    checks += [
+        ("splits without samples", _splits(job, generation)),
+        ("licences that do not allow sharing changed pictures", _licences(job)),
+        ("inputs that cannot be read back", _unread_inputs(inputs)),
+    ]
+    if survey.samples:
+        checks.append(("samples that cannot be read back", _unread(looks)))
+    return Findings(
+        [warning for _, found in checks for warning in found],
+        [name for name, _ in checks],
+        sum(bool(look.problem) for look in looks.all),
+        len(looks.all),
+    )
+
+
+def _failed(generation: dict[str, Any]) -> Iterator[str]:
+    counts = generation["counts"]
+    if counts["units_failed"]:
+        yield (
+            f"{counts['units_failed']:,} of {count(counts['units_planned'], 'work unit')} failed: "
+            "errors.jsonl says why. The command that made this data set tries them again."
+        )
 
 
 def _missing(generation: dict[str, Any]) -> Iterator[str]:
-    counts = generation["counts"]
-    missing = counts["samples_planned"] - counts["samples"]
-    if counts["units_failed"]:
-        yield (
-            f"{counts['units_failed']:,} of {counts['units_planned']:,} work units failed: "
-            "errors.jsonl says why. The command that made this data set tries them again."
-        )
+    planned = generation["counts"]["samples_planned"]
+    missing = planned - generation["counts"]["samples"]
     if missing:
-        yield f"{missing:,} of {counts['samples_planned']:,} samples are missing."
-    skipped = generation["inputs"]["skipped"]
-    if skipped:
-        files = [entry["file"] for entry in skipped]
-        yield f"{_inputs(len(files))} could not be used and left out: {_named(files)}."
+        yield f"{missing:,} of {count(planned, 'sample')} {are(missing)} missing."
 
 
-def _about_masks(job: Job, generation: dict[str, Any], survey: Survey) -> Iterator[str]:
+def _left_out(generation: dict[str, Any]) -> Iterator[str]:
+    files = [entry["file"] for entry in generation["inputs"]["skipped"]]
+    if files:
+        were = "was" if len(files) == 1 else "were"
+        yield f"{count(len(files), 'input')} could not be used and {were} left out: {named(files)}."
+
+
+def _empty_masks(job: Job, generation: dict[str, Any], survey: Survey) -> Iterator[str]:
     empty = generation["counts"]["empty_masks"]
     if empty:
         which = [
-            f"{job.foregrounds[i].file} ({count:,})"
-            for i, count in enumerate(survey.empty_masks_of_foreground)
-            if count
+            f"{job.foregrounds[i].file} ({number:,})"
+            for i, number in enumerate(survey.empty_masks_of_foreground)
+            if number
         ]
         yield (
-            f"{empty:,} masks are empty: the foreground is too thin or too transparent to cover "
-            f"half a pixel anywhere. {_named(which)}."
+            f"{count(empty, 'mask')} {are(empty)} empty: the foreground is too thin or too "
+            f"transparent to cover half a pixel anywhere. {named(which)}."
         )
-    fill = survey.fill_of_foreground()
+
+
+def _small(job: Job, survey: Survey, inputs: Inputs) -> Iterator[str]:
+    # Faint pixels are not of the mask; specks are, and stretch its box if they are stored at all.
+    spans = np.minimum(survey.span_of_foreground(job.configuration), inputs.spans)
     small = [
-        f"{job.foregrounds[i].file} ({fill[i]:.0%})"
-        for i in np.flatnonzero((fill > 0) & (fill < SMALL_FILL))
+        f"{job.foregrounds[i].file} ({spans[i, 0]:.0%} x {spans[i, 1]:.0%})"
+        for i in np.flatnonzero(spans.min(axis=1) < SMALL_SPAN)
+        if survey.masks_of_foreground[i]
     ]
     if small:
         yield (
             "Foregrounds much smaller than their box: faint pixels or specks far from the thing "
-            "make the box large, and the thing is pasted smaller than asked for. Share of the box "
-            f"that the mask fills: {_named(small)}."
+            "make the box large, and the thing is pasted smaller than asked for. Share of the "
+            f"box's width x height that it spans: {named(small)}."
         )
 
 
-def _about_inputs(job: Job, inputs: Inputs) -> Iterator[str]:
+def _blank(inputs: Inputs) -> Iterator[str]:
     if inputs.blank:
         files = [entry.file for entry in inputs.blank]
-        yield f"Near-blank backgrounds, with next to nothing to see on them: {_named(files)}."
+        yield f"Near-blank backgrounds, with next to nothing to see on them: {named(files)}."
+
+
+def _same(inputs: Inputs) -> Iterator[str]:
     for kind, groups in inputs.same.items():
         for files in groups:
-            yield f"The same file several times among the {kind}s: {_named(files)}."
+            yield f"The same file several times among the {kind}s: {named(files)}."
+
+
+def _alike(inputs: Inputs) -> Iterator[str]:
     for kind, groups in inputs.alike.items():
         for files in groups:
-            yield f"These {kind}s look alike, scaled or saved again perhaps: {_named(files)}."
+            yield f"These {kind}s look alike, scaled or saved again perhaps: {named(files)}."
+
+
+def _shared_scenes(job: Job, inputs: Inputs) -> Iterator[str]:
     splits = {b.file: b.split for b in job.backgrounds}
     for files in (*inputs.same["background"], *inputs.alike["background"]):
         names = sorted({splits[file] for file in files})
         if len(names) > 1:
             yield (
-                f"One scene in several splits ({', '.join(names)}): {_named(files)}. What is "
+                f"One scene in several splits ({', '.join(names)}): {named(files)}. What is "
                 "measured on one is not independent of the other."
             )
 
 
-def _about_depth(job: Job, survey: Survey, looks: Looks) -> Iterator[str]:
-    if not survey.depth:
-        return
-    if survey.flat_depth:
+def _flat(survey: Survey) -> Iterator[str]:
+    flat = survey.flat_depth
+    if flat:
+        whose = "its depth varies" if flat == 1 else "their depth varies"
         yield (
-            f"{survey.flat_depth:,} depth maps are flat: their depth varies by less than "
+            f"{count(flat, 'depth map')} {are(flat)} flat: {whose} by less than "
             f"{FLAT_M:g} m over the whole picture."
         )
+
+
+def _flat_foregrounds(looks: Looks) -> Iterator[str]:
     flat = [look.row["key"] for look in looks.all if look.flat]
     if flat:
         yield (
-            f"In {len(flat)} of {len(looks.all)} samples looked at, depth is flat over the "
-            f"foreground, as if its shape were not seen: {_named(flat)}."
+            f"In {len(flat)} of {count(len(looks.all), 'sample')} looked at, depth is flat over "
+            f"the foreground, as if its shape were not seen: {named(flat)}."
         )
-    if survey.beyond_range:
+
+
+def _beyond_range(job: Job, survey: Survey) -> Iterator[str]:
+    beyond = survey.beyond_range
+    if beyond:
+        has = "has" if beyond == 1 else "have"
         yield (
-            f"{survey.beyond_range:,} pictures have depth beyond "
+            f"{count(beyond, 'picture')} {has} depth beyond "
             f"{job.configuration.depth_range_m:g} m, where 8-bit depth ends: it is cut off there. "
             "A larger --depth_range or --depth_format png16 keeps it."
         )
 
 
-def _about_statistics(job: Job, generation: dict[str, Any]) -> Iterator[str]:
-    if not generation["counts"]["samples"]:
-        return
+def _statistics(job: Job, generation: dict[str, Any]) -> Iterator[str]:
     for band in bands(job, generation["statistics"]):
         if not band.inside:
             unit = f" {band.unit}" if band.unit else ""
@@ -192,16 +206,17 @@ def _about_statistics(job: Job, generation: dict[str, Any]) -> Iterator[str]:
             )
 
 
-def _about_splits(job: Job, generation: dict[str, Any]) -> Iterator[str]:
+def _splits(job: Job, generation: dict[str, Any]) -> Iterator[str]:
     for name, share in job.configuration.splits:
         if share > 0 and not generation["counts"]["splits"].get(name):
+            there = len(job.backgrounds)
             yield (
-                f"Split {name} has no samples: whole backgrounds are held out, and there are "
-                f"{len(job.backgrounds):,}."
+                f"Split {name} has no samples: whole backgrounds are held out, and there "
+                f"{are(there)} {there:,}."
             )
 
 
-def _about_licences(job: Job) -> Iterator[str]:
+def _licences(job: Job) -> Iterator[str]:
     refusing = [
         f"{picture.file} ({picture.licence})"
         for _, picture in credits.inputs(job)
@@ -210,26 +225,27 @@ def _about_licences(job: Job) -> Iterator[str]:
     if refusing:
         yield (
             "Licences that do not allow sharing changed pictures, which these samples are: "
-            f"{_named(refusing)}."
+            f"{named(refusing)}."
         )
 
 
-def _unread(inputs: Inputs, looks: Looks) -> Iterator[str]:
+def _unread_inputs(inputs: Inputs) -> Iterator[str]:
     if inputs.unread:
-        yield f"Inputs that cannot be read back: {_named(inputs.unread)}."
+        yield f"Inputs that cannot be read back: {named(inputs.unread)}."
+
+
+def _unread(looks: Looks) -> Iterator[str]:
     problems = [look.problem for look in looks.all if look.problem]
     if problems:
+        files: dict[str, list[str]] = {}
+        for problem in problems:
+            # Samples of one shard have one cause.
+            files.setdefault(problem.partition(": ")[0].partition("#")[0], []).append(problem)
+        each = [
+            found[0] if len(found) == 1 else f"{file} ({count(len(found), 'sample')})"
+            for file, found in files.items()
+        ]
         yield (
-            f"{len(problems)} of {len(looks.all)} samples looked at cannot be read back: "
-            f"{_named(problems)}. fgbg verify reads them all."
+            f"{len(problems)} of {count(len(looks.all), 'sample')} looked at cannot be read back: "
+            f"{named(each, _FILES_NAMED)}. fgbg verify reads them all."
         )
-
-
-def _inputs(count: int) -> str:
-    return f"{count:,} input" + ("" if count == 1 else "s")
-
-
-def _named(names: list[str]) -> str:
-    """Names with commas between them, the first of many."""
-    more = f" and {len(names) - _NAMED:,} more" if len(names) > _NAMED else ""
-    return ", ".join(names[:_NAMED]) + more

@@ -1,6 +1,6 @@
-"""The pictures that a data set was made of, as it holds them: blank ones, and look-alikes.
+"""The pictures that a data set was made of, as it holds them: blank, look-alikes, with specks.
 
-Every background and foreground is read once, reduced, and kept as 272 grey values and 256 bits.
+Every background and foreground is read once, reduced, and kept as 768 area means.
 """
 
 from __future__ import annotations
@@ -15,13 +15,18 @@ from transforms import catalogue, storage
 from transforms.job import BACKGROUNDS, FOREGROUNDS, InputPicture, Job
 from transforms.ordered_map import in_order
 from transforms.pictures import Array
+from transforms.report import alike
 
 _GCS_THREADS = 16
-_SIDE = 16
 # Standard deviation of a picture's grey values, of 255, below which there is nothing to see on it.
 BLANK = 8.0
-# Bits of 256 in which two pictures may differ that look alike: scaled, or saved again.
-_ALIKE_BITS = 8
+# Backgrounds of this side and more are decoded at a quarter of it, which is faster.
+_LARGE = 256
+# Parts of a mask beside its largest are specks if they have less of its pixels together.
+_SPECKS = 0.05
+# Of evenly grey cut-outs there is nothing to compare.
+_EVEN = 1.0
+_OPAQUE_ENOUGH = 128
 
 
 @dataclasses.dataclass(frozen=True)
@@ -33,79 +38,123 @@ class Inputs:
         same: Groups of files with equal bytes, by "background" and "foreground".
         alike: Groups of other files that look alike, likewise.
         unread: Names of inputs that are not in the data set any more.
+        spans: float64 [foregrounds, 2]: share of the width and of the height of each cut-out's
+            mask that is left without specks; 1 where there are none.
     """
 
     blank: list[InputPicture]
     same: dict[str, list[list[str]]]
     alike: dict[str, list[list[str]]]
     unread: list[str]
+    spans: NDArray[np.float64]
+
+
+@dataclasses.dataclass(frozen=True)
+class _Seen:
+    """What is kept of a picture.
+
+    Attributes:
+        means: As `alike.area_means` gives them.
+        deviation: Standard deviation of its grey values.
+        span: As in `Inputs.spans`.
+    """
+
+    means: NDArray[np.float32]
+    deviation: float
+    span: tuple[float, float] = (1.0, 1.0)
 
 
 def inspect(output: str, job: Job) -> Inputs:
     """Looks at all inputs of a data set."""
-    blank: list[InputPicture] = []
-    same: dict[str, list[list[str]]] = {}
-    alike: dict[str, list[list[str]]] = {}
-    unread: list[str] = []
-    for kind, folder, pattern, entries in (
-        ("background", BACKGROUNDS, "bg{}.jpg", job.backgrounds),
-        ("foreground", FOREGROUNDS, "fg_{}.png", job.foregrounds),
+    found = Inputs([], {}, {}, [], np.ones((len(job.foregrounds), 2)))
+    large = min(job.configuration.canvas) >= _LARGE
+    of_background = _large_background if large else _background
+    for kind, folder, pattern, entries, see in (
+        ("background", BACKGROUNDS, "bg{}.jpg", job.backgrounds, of_background),
+        ("foreground", FOREGROUNDS, "fg_{}.png", job.foregrounds, _foreground),
     ):
         names = [f"{folder}/{pattern.format(entry.number)}" for entry in entries]
         threads = _GCS_THREADS if storage.is_gcs(output) else 1
         paths = [storage.join(output, name) for name in names]
-        prints: list[tuple[InputPicture, NDArray[np.uint8]]] = []
-        for entry, name, grey in zip(entries, names, in_order(_small, paths, threads), strict=True):
-            if grey is None:
-                unread.append(name)
+        compared: list[tuple[InputPicture, NDArray[np.float32]]] = []
+        for i, seen in enumerate(in_order(see, paths, threads)):
+            if seen is None:
+                found.unread.append(names[i])
                 continue
-            if kind == "background" and float(grey.std()) < BLANK:
-                blank.append(entry)
-            elif grey.std() >= 1:  # of evenly grey ones the bits below are noise
-                prints.append((entry, np.packbits(grey[:, 1:] > grey[:, :-1])))
-        same[kind] = catalogue.duplicates(entries)
-        alike[kind] = _groups(prints)
-    return Inputs(blank, same, alike, unread)
+            if kind == "background" and seen.deviation < BLANK:
+                found.blank.append(entries[i])
+            elif seen.deviation >= _EVEN:
+                compared.append((entries[i], seen.means))
+            if kind == "foreground":
+                found.spans[i] = seen.span
+        found.same[kind] = catalogue.duplicates(entries)
+        found.alike[kind] = _look_alikes(compared)
+    return found
 
 
-def _small(path: str) -> NDArray[np.float32] | None:
-    """A picture as 16 x 17 grey values; None where it cannot be read."""
+def _decoded(path: str, mode: int) -> Array | None:
+    """A stored picture; None where it cannot be read."""
     try:
         data = np.frombuffer(storage.storage_for(path).read(path), np.uint8)
     except OSError:
         return None
-    is_foreground = path.endswith(".png")
-    mode = cv2.IMREAD_UNCHANGED if is_foreground else cv2.IMREAD_REDUCED_GRAYSCALE_4
-    image = cv2.imdecode(data, mode) if data.size else None
-    if image is None:
+    return cv2.imdecode(data, mode) if data.size else None
+
+
+def _background(path: str, mode: int = cv2.IMREAD_COLOR) -> _Seen | None:
+    bgr = _decoded(path, mode)
+    if bgr is None:
         return None
-    return cv2.resize(
-        _on_grey(image) if is_foreground else image.astype(np.float32),
-        (_SIDE + 1, _SIDE),
-        interpolation=cv2.INTER_AREA,
+    # Before it is reduced to a few areas: bricks, leaves and print are even only from afar.
+    deviation = float(cv2.cvtColor(bgr, cv2.COLOR_BGR2GRAY).std())
+    return _Seen(alike.area_means(bgr.astype(np.float32)), deviation)
+
+
+def _large_background(path: str) -> _Seen | None:
+    return _background(path, cv2.IMREAD_REDUCED_COLOR_4)
+
+
+def _foreground(path: str) -> _Seen | None:
+    bgra = _decoded(path, cv2.IMREAD_UNCHANGED)
+    if bgra is None:
+        return None
+    alpha = bgra[..., 3:].astype(np.float32) / 255
+    on_grey = (bgra[..., :3] * alpha + 128 * (1 - alpha)).astype(np.float32)
+    means = alike.area_means(on_grey)
+    return _Seen(means, float(means.std()), span_without_specks(bgra[..., 3]))
+
+
+def span_without_specks(alpha: Array) -> tuple[float, float]:
+    """Share of the mask's width and height that its largest part spans, if the others are specks.
+
+    A pair of shoes has no specks: each part has a good share of the pixels.
+
+    Args:
+        alpha: uint8 [height, width] of a cut-out.
+    """
+    mask = np.ascontiguousarray(alpha >= _OPAQUE_ENOUGH).astype(np.uint8)
+    parts = cv2.connectedComponentsWithStats(mask, connectivity=8)[2][1:]
+    if len(parts) < 2:
+        return 1.0, 1.0
+    areas = parts[:, cv2.CC_STAT_AREA]
+    largest = int(areas.argmax())
+    if areas.sum() - areas[largest] >= _SPECKS * areas.sum():
+        return 1.0, 1.0
+    _, _, width, height = cv2.boundingRect(mask)
+    return (
+        float(parts[largest, cv2.CC_STAT_WIDTH] / width),
+        float(parts[largest, cv2.CC_STAT_HEIGHT] / height),
     )
 
 
-def _on_grey(image: Array) -> NDArray[np.float32]:
-    alpha = image[..., 3].astype(np.float32) / 255
-    grey = cv2.cvtColor(image[..., :3], cv2.COLOR_BGR2GRAY).astype(np.float32)
-    return grey * alpha + 128 * (1 - alpha)
-
-
-def _groups(prints: list[tuple[InputPicture, NDArray[np.uint8]]]) -> list[list[str]]:
-    """Groups of files with other bytes but nearly the same bits."""
-    if not prints:
+def _look_alikes(compared: list[tuple[InputPicture, NDArray[np.float32]]]) -> list[list[str]]:
+    """Groups of files with other bytes that look alike."""
+    if not compared:
         return []
-    bits = np.stack([bits for _, bits in prints])
-    group = list(range(len(prints)))
-    for i in range(1, len(prints)):
-        differing = np.bitwise_count(bits[:i] ^ bits[i]).sum(1)
-        near = np.flatnonzero(differing <= _ALIKE_BITS)
-        if near.size:
-            group[i] = group[int(near[0])]
+    first = alike.groups(np.stack([means for _, means in compared]))
     found: dict[int, list[InputPicture]] = {}
-    for (entry, _), first in zip(prints, group, strict=True):
-        found.setdefault(first, []).append(entry)
+    for (entry, _), group in zip(compared, first, strict=True):
+        found.setdefault(group, []).append(entry)
     return [
         [entry.file for entry in entries]
         for entries in found.values()

@@ -53,6 +53,12 @@ def examples(job: Job, split: str) -> list[Example]:
     return [
         Example("tf.data", "By the manifest, so that no folder is listed.", _files(job, split)),
         Example("PyTorch", "By the manifest, with NumPy and Pillow.", _torch(job, split)),
+        Example(
+            "TensorFlow Datasets",
+            "It reads records; they are written once, as a data set beside this one.",
+            _tfds(split, depth, "../records/tfrecord"),
+            "fgbg convert . --output ../records --format tfrecord",
+        ),
     ]
 
 
@@ -199,7 +205,7 @@ data = data.shuffle(1000, seed=0).map(parse, num_parallel_calls=tf.data.AUTOTUNE
 """
 
 
-def _tfds(split: str, depth: bool) -> str:
+def _tfds(split: str, depth: bool, folder: str = "tfrecord") -> str:
     line = (
         '\n    depth_m = sample["depth"]["encoded"] / 1000  # of uint16 [height, width, 1]'
         if depth
@@ -207,7 +213,7 @@ def _tfds(split: str, depth: bool) -> str:
     )
     return f"""import tensorflow_datasets as tfds
 
-builder = tfds.builder_from_directory("tfrecord")
+builder = tfds.builder_from_directory("{folder}")
 data = builder.as_dataset(split="{split}", shuffle_files=True)
 for sample in data.take(1):
     overlay = sample["image"]["encoded"]  # uint8 [height, width, 3]

@@ -29,6 +29,8 @@ _GCS_THREADS = 16
 # Metres of a bin in the histogram of depth, about, and up to where it goes.
 _BIN_M = 0.05
 _END_M = 65.6
+# Share of the pixels that the scale of the pictures holds: a few far ones would darken the others.
+_SCALED = 0.99
 # Depth over a foreground that spreads less, from the 5th to the 95th percentile, is flat.
 _FLAT_M = 0.02
 # Of a foreground with fewer pixels no spread of depth is asked for.
@@ -79,11 +81,13 @@ class Looks:
         all: All of them, in the manifest's order.
         shown: Those with pictures.
         depth_end_m: Metres of white in the grey pictures of depth; black is 0.
+        depth_beyond: Whether any depth is beyond that.
     """
 
     all: list[Look]
     shown: list[Look]
     depth_end_m: float
+    depth_beyond: bool
 
 
 def opener(output: str, job: Job) -> Callable[[dict[str, Any]], Sample]:
@@ -131,23 +135,30 @@ def look(output: str, job: Job, manifest_path: str) -> Looks:
     shown = {rows[i]["key"] for i in np.arange(min(SHOWN, len(rows))) * len(rows) // SHOWN}
     if len(rows) <= SHOWN:
         shown = {row["key"] for row in rows}
-    farthest = [row["depth_max_m"] for row in rows if row["depth_max_m"] is not None]
-    # The same scale for all pictures on the page, so that they can be compared.
-    end = max(0.5, np.ceil(2 * max(farthest, default=0.0)) / 2)
     open_sample = opener(output, job)
 
-    def one(row: dict[str, Any]) -> Look:
+    def one(row: dict[str, Any]) -> tuple[Look, Pictures | None]:
         try:
-            return _reduce(read(open_sample(row)), row, job, end if row["key"] in shown else None)
+            return _reduce(read(open_sample(row)), row, job, row["key"] in shown)
         except (SampleError, OSError) as error:
-            return Look(row, problem=str(error))
+            return Look(row, problem=str(error)), None
 
     threads = _GCS_THREADS if storage.is_gcs(output) else 1
     found = list(in_order(one, rows, threads))
-    return Looks(found, [one for one in found if one.row["key"] in shown], float(end))
+    end = depth_end([look for look, _ in found], job)
+    # The same scale for all pictures on the page, so that they can be compared.
+    looks = [
+        dataclasses.replace(look, addresses=dict(_addresses(fitted, end))) if fitted else look
+        for look, fitted in found
+    ]
+    beyond = any(row["depth_max_m"] is not None and row["depth_max_m"] > end for row in rows)
+    return Looks(looks, [look for look in looks if look.row["key"] in shown], end, beyond)
 
 
-def _reduce(found: Pictures, row: dict[str, Any], job: Job, shown_to: float | None) -> Look:
+def _reduce(
+    found: Pictures, row: dict[str, Any], job: Job, shown: bool
+) -> tuple[Look, Pictures | None]:
+    """What is kept of a sample, and its pictures at the page's size if it is shown."""
     counts, flat = None, False
     if found.depth_m is not None:
         start, width = depth_bins(job)
@@ -157,8 +168,21 @@ def _reduce(found: Pictures, row: dict[str, Any], job: Job, shown_to: float | No
         # Networks blur edges: only what is well inside tells.
         inside = cv2.erode(found.mask, np.ones((5, 5), np.uint8), borderValue=0)
         flat = _is_flat(found.depth_m[inside > 0], job)
-    addresses = dict(_addresses(found, shown_to)) if shown_to is not None else {}
-    return Look(row, "", addresses, counts, flat)
+    return Look(row, "", {}, counts, flat), _fitted(found) if shown else None
+
+
+def depth_end(looks: list[Look], job: Job) -> float:
+    """Metres that all but the farthest pixels are within, in half metres."""
+    read = [look.depth_counts for look in looks if look.depth_counts is not None]
+    end = 0.5
+    if read:
+        counts = np.sum(read, axis=0).cumsum()
+        start, width = depth_bins(job)
+        last = int(np.searchsorted(counts, _SCALED * counts[-1]))
+        # Its middle: 8-bit levels stand there.
+        end = max(end, float(np.ceil(2 * (start + (last + 0.5) * width)) / 2))
+    c = job.configuration
+    return min(end, c.depth_range_m) if c.depth_format == "jpg" else end
 
 
 def depth_bins(job: Job) -> tuple[float, float]:
@@ -183,16 +207,20 @@ def _is_flat(depth_m: NDArray[np.float32], job: Job) -> bool:
     return bool(high - low <= max(_FLAT_M, 1.01 * step))
 
 
-def _addresses(found: Pictures, end_m: float) -> Iterator[tuple[str, str]]:
+def _fitted(found: Pictures) -> Pictures:
+    """At the page's size; without the file where it is not shown as it is."""
     fits = max(found.mask.shape) <= SIDE
-    yield "overlay", _data("jpeg", found.file) if fits else _jpeg(_fit(found.overlay))
     mask = cv2.threshold(_fit(found.mask), 127, 255, cv2.THRESH_BINARY)[1]
-    yield (
-        "mask",
-        _data("png", cv2.imencode(".png", mask, [cv2.IMWRITE_PNG_BILEVEL, 1])[1].tobytes()),
-    )
-    if found.depth_m is not None:
-        grey, colours = depth_pictures(_fit(found.depth_m), end_m)
+    depth_m = None if found.depth_m is None else _fit(found.depth_m)
+    return Pictures(found.file if fits else b"", _fit(found.overlay), mask, depth_m)
+
+
+def _addresses(fitted: Pictures, end_m: float) -> Iterator[tuple[str, str]]:
+    yield "overlay", _data("jpeg", fitted.file) if fitted.file else _jpeg(fitted.overlay)
+    bilevel = cv2.imencode(".png", fitted.mask, [cv2.IMWRITE_PNG_BILEVEL, 1])[1]
+    yield "mask", _data("png", bilevel.tobytes())
+    if fitted.depth_m is not None:
+        grey, colours = depth_pictures(fitted.depth_m, end_m)
         yield "depth", _jpeg(grey)
         yield "colours", _jpeg(colours)
 

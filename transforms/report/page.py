@@ -14,19 +14,22 @@ import numpy as np
 
 from transforms import manifest, storage
 from transforms.job import REPORT, Job
-from transforms.report import charts, findings, loading, sections
+from transforms.report import charts, loading, sections
+from transforms.report.bands import bands
+from transforms.report.findings import Findings, findings
 from transforms.report.inputs import inspect
 from transforms.report.looks import Look, Looks, depth_pictures, look, png_address
 from transforms.report.markup import Html, element, join
 from transforms.report.sections import section
 from transforms.report.survey import Survey, survey
+from transforms.report.words import count
 
 _WORDS = {"overlay": "overlay", "mask": "mask", "depth": "depth", "colours": "depth in colours"}
 # Says so to the browser too: nothing from elsewhere, and no script at all.
 _POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
 
 
-def write(output: str, job: Job, generation: dict[str, Any], local: str | None = None) -> None:
+def write(output: str, job: Job, generation: dict[str, Any], local: str | None = None) -> Findings:
     """Writes a data set's report.
 
     Args:
@@ -34,11 +37,15 @@ def write(output: str, job: Job, generation: dict[str, Any], local: str | None =
         job: Its job.
         generation: The content of its generation.json.
         local: A local copy of its manifest, if there is one.
+
+    Returns:
+        What is conspicuous about it.
     """
     with contextlib.nullcontext(local) if local else _manifest(output) as path:
-        text = page(output, job, generation, path)
+        text, found = page(output, job, generation, path)
     target = storage.join(output, REPORT)
     storage.storage_for(target).write_atomically(target, text.encode())
+    return found
 
 
 @contextlib.contextmanager
@@ -55,26 +62,35 @@ def _manifest(output: str) -> Iterator[str]:
         yield local
 
 
-def page(output: str, job: Job, generation: dict[str, Any], manifest_path: str) -> str:
-    """The page's text: the same for the same data set, but for what stands between the timings."""
+def page(
+    output: str, job: Job, generation: dict[str, Any], manifest_path: str
+) -> tuple[str, Findings]:
+    """The page's text, and what is conspicuous.
+
+    The text is the same for the same data set, but for what stands between the timings.
+    """
     numbers = survey(job, manifest_path)
     looks = look(output, job, manifest_path)
-    warnings = findings.warnings(job, generation, numbers, looks, inspect(output, job))
+    found = findings(job, generation, numbers, looks, inspect(output, job))
     counts = generation["counts"]
-    title = f"{counts['samples']:,} samples: overlay and mask"
+    kinds = "overlay and mask"
     if job.configuration.depth_model is not None:
-        title = f"{counts['samples']:,} samples: overlay, mask and depth"
-    parts = [("warnings", f"Warnings ({len(warnings)})", sections.findings(warnings))]
+        kinds = "overlay, mask and depth"
+    title = f"{count(counts['samples'], 'sample')}: {kinds}"
+    parts = [("warnings", f"Warnings ({len(found.warnings)})", sections.findings(found))]
     parts.append(("made", "What was made", sections.made(job, generation)))
     if counts["samples"]:
-        bands = findings.bands(job, generation["statistics"])
         split = next(name for name, count in counts["splits"].items() if count)
         drawn = element("div", *charts.all_charts(job, numbers, looks), class_="charts")
         code = sections.loading(loading.examples(job, split))
         parts += [
             ("samples", "Samples", _samples(looks)),
             ("distributions", "Distributions", drawn),
-            ("statistics", "Mean and standard deviation", sections.statistics(bands)),
+            (
+                "statistics",
+                "Mean and standard deviation",
+                sections.statistics(bands(job, generation["statistics"])),
+            ),
             ("loading", "Load it", code),
         ]
     parts.append(("inputs", "Inputs and their licences", _inputs(job, numbers)))
@@ -93,7 +109,7 @@ def page(output: str, job: Job, generation: dict[str, Any], manifest_path: str) 
         element("main", *(section(*part) for part in parts)),
         _footer(generation),
     )
-    return "<!doctype html>\n" + element("html", _head(title), body, lang="en") + "\n"
+    return f"<!doctype html>\n{element('html', _head(title), body, lang='en')}\n", found
 
 
 def _head(title: str) -> Html:
@@ -113,22 +129,24 @@ def _head(title: str) -> Html:
 def _samples(looks: Looks) -> Html:
     backgrounds = {look.row["bg"] for look in looks.shown}
     text = (
-        f"{len(looks.shown)} samples from all over the data set, on {len(backgrounds)} "
-        "background" + ("" if len(backgrounds) == 1 else "s") + ", as they are stored."
+        f"{count(len(looks.shown), 'sample')} from all over the data set, on "
+        f"{count(len(backgrounds), 'background')}, as stored."
     )
     has_depth = any("colours" in look.addresses for look in looks.shown)
-    legend = [_depth_legend(looks.depth_end_m)] if has_depth else []
+    legend = [_depth_legend(looks)] if has_depth else []
     cards = [_sample(look) for look in looks.shown]
     return join(element("p", text), *legend, element("div", *cards, class_="samples"))
 
 
-def _depth_legend(end_m: float) -> Html:
+def _depth_legend(looks: Looks) -> Html:
+    end_m = looks.depth_end_m
     ramp = np.linspace(0, end_m, 256, dtype=np.float32)[None]
     parts = []
     for words, picture in zip(("grey", "colours"), depth_pictures(ramp, end_m), strict=True):
         source = png_address(picture)
         parts.append(element("img", src=source, alt=f"{words} from 0 to {end_m:g} m", width=256))
-    scale = element("span", "0 m", *parts, f"{end_m:g} m", class_="scale")
+    end = f"{end_m:g} m and more" if looks.depth_beyond else f"{end_m:g} m"
+    scale = element("span", "0 m", *parts, end, class_="scale")
     text = "Depth has the same scale in all; its colours are for viewing only."
     return element("p", text, " ", scale, class_="legend")
 
@@ -170,15 +188,13 @@ def _alternative(kind: str, row: dict[str, Any]) -> str:
 
 
 def _inputs(job: Job, numbers: Survey) -> Html:
-    backgrounds = (
-        [background.split, f"{count:,}"]
-        for background, count in zip(job.backgrounds, numbers.per_background, strict=True)
-    )
-    foregrounds = ([f"{count:,}"] for count in numbers.per_foreground)
+    backgrounds = [f"{samples:,}" for samples in numbers.per_background]
+    foregrounds = [f"{samples:,}" for samples in numbers.per_foreground]
+    splits = [background.split for background in job.backgrounds]
     return join(
         sections.licences(job),
-        sections.inputs("Backgrounds", job.backgrounds, backgrounds),
-        sections.inputs("Foregrounds", job.foregrounds, foregrounds),
+        sections.inputs("Backgrounds", job.backgrounds, {"split": splits, "samples": backgrounds}),
+        sections.inputs("Foregrounds", job.foregrounds, {"samples": foregrounds}),
     )
 
 
@@ -189,5 +205,6 @@ def _footer(generation: dict[str, Any]) -> Html:
         element("p", "Made with ", versions, "."),
         element("p", element("code", "fgbg report ."), " makes this page again; ",
                 element("code", "fgbg verify ."), " reads every picture back; ",
-                element("code", "fgbg show . --key bg1/fg_1/1"), " draws one sample."),
+                element("code", "fgbg show . --key bg1/fg_1/1"), " draws one sample. They run in "
+                "the data set's folder, or with its path or gs:// address for the dot."),
     )  # fmt: skip

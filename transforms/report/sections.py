@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import Any
 
 from transforms import credits
 from transforms.job import InputPicture, Job
 from transforms.quantities import byte_size, duration
-from transforms.report.findings import Band
+from transforms.report.bands import Band
+from transforms.report.findings import Findings
 from transforms.report.loading import Example
 from transforms.report.markup import Html, element, join, table
+from transforms.report.words import count
 
 # Inputs listed with their sources; generation.json has them all.
 _INPUTS_SHOWN = 500
@@ -29,9 +31,9 @@ def summary(job: Job) -> str:
     c = job.configuration
     directions = "as given and mirrored left-right" if c.mirror else "as given"
     text = (
-        f"{_count(len(job.foregrounds), 'foreground')}, {directions}, pasted at "
-        f"{_count(sum(c.placements), 'random position')} on each of "
-        f"{_count(len(job.backgrounds), 'background')}. Pictures are {c.size[0]} x {c.size[1]} "
+        f"{count(len(job.foregrounds), 'foreground')}, {directions}, pasted at "
+        f"{count(sum(c.placements), 'random position')} on each of "
+        f"{count(len(job.backgrounds), 'background')}. Pictures are {c.size[0]} x {c.size[1]} "
         f"pixels, composed at {c.canvas[0]} x {c.canvas[1]}; seed {c.seed}."
     )
     if c.depth_model is not None:
@@ -39,18 +41,13 @@ def summary(job: Job) -> str:
     return text
 
 
-def findings(warnings: list[str]) -> Html:
-    """The warnings, or that there are none."""
-    if not warnings:
-        return element(
-            "p",
-            "Nothing conspicuous. Looked for: failed units, missing samples, empty masks, "
-            "foregrounds much smaller than their box, near-blank backgrounds, flat depth, depth "
-            "out of range, duplicates and look-alikes among the inputs, means and deviations out "
-            "of their bands, splits without samples.",
-            class_="fine",
-        )
-    return element("ul", *(element("li", text) for text in warnings), class_="warnings")
+def findings(found: Findings) -> Html:
+    """The warnings, or that there are none; and all that was looked for."""
+    looked_for = f"Looked for: {', '.join(found.looked_for)}."
+    if not found.warnings:
+        return element("p", "Nothing conspicuous. ", looked_for, class_="fine")
+    warnings = element("ul", *(element("li", text) for text in found.warnings), class_="warnings")
+    return join(warnings, element("p", looked_for, class_="faint"))
 
 
 def made(job: Job, generation: dict[str, Any]) -> Html:
@@ -114,7 +111,7 @@ def _form(job: Job, generation: dict[str, Any]) -> str:
     c = job.configuration
     if c.in_records:
         shards = len(generation.get("shards", {}))
-        return f"One tf.Example a sample, in {_count(shards, 'TFRecord shard')}."
+        return f"One tf.Example a sample, in {count(shards, 'TFRecord shard')}."
     text = f"Files: overlays as JPEG of quality {c.image_quality}, masks as {_MASKS[c.mask_format]}"
     if c.depth_model is None:
         return text + "."
@@ -137,7 +134,10 @@ def timings(generation: dict[str, Any]) -> Html:
         if "wall_s" in run
     ]
     if rows:
-        text = "The last line is the run that finished it." if len(rows) > 1 else ""
+        # The command's closing line has the whole time: statistics and this page come after it.
+        text = "Making the samples, without the statistics and this page."
+        if len(rows) > 1:
+            text += " The last line is the run that finished it."
         head: list[object] = ["samples", "time", "a second", "processes"]
         content = join(element("p", text), table(head, rows, {0, 1, 2, 3}))
     else:
@@ -199,8 +199,12 @@ def loading(examples: list[Example]) -> Html:
                 element("pre", element("code", example.code), tabindex="0"),
             )
         )
-    intro = "Run in the data set's folder, or change the paths. Depth is in metres."
-    return join(element("p", intro), *parts)
+    intro = (
+        "Run in the data set's folder, or change the paths. Depth is in metres. A data set on "
+        "Cloud Storage is fetched first, from its own address: "
+    )
+    fetched = element("code", "gcloud storage cp -r gs://BUCKET/FOLDER .")
+    return join(element("p", intro, fetched), *parts)
 
 
 def licences(job: Job) -> Html:
@@ -216,34 +220,34 @@ def licences(job: Job) -> Html:
     )
 
 
-def inputs(title: str, pictures: list[InputPicture], columns: Iterable[Sequence[object]]) -> Html:
+def inputs(title: str, pictures: list[InputPicture], columns: dict[str, Iterable[object]]) -> Html:
     """All inputs of a kind, with where they come from.
 
     Args:
         title: Of the list.
         pictures: The inputs.
-        columns: More about each of them: number of samples, of how many etc.
+        columns: More about each of them by a title each: number of samples etc.
     """
-    rows: list[list[object]] = [
-        [
-            picture.number,
-            picture.file,
-            *more,
-            picture.author,
-            _licence(picture.licence),
-            _page(picture),
-        ]
-        for picture, more in zip(pictures[:_INPUTS_SHOWN], columns, strict=False)
-    ]
-    if len(pictures) > _INPUTS_SHOWN:
-        more_than = len(pictures) - _INPUTS_SHOWN
-        rows.append(["", f"and {more_than:,} more in generation.json", *[""] * (len(rows[0]) - 2)])
-    extra = ["split"] if pictures and pictures[0].split else []
-    head: list[object] = ["", "file", *extra, "samples", "author", "licence", "page"]
+    shown = pictures[:_INPUTS_SHOWN]
+    cells: dict[str, list[object]] = {
+        "": [picture.number for picture in shown],
+        "file": [picture.file for picture in shown],
+        **{head: list(values)[: len(shown)] for head, values in columns.items()},
+        "author": [picture.author for picture in shown],
+        "licence": [_licence(picture.licence) for picture in shown],
+        "page": [_page(picture) for picture in shown],
+    }
+    # Columns of nothing leave no room on a phone for the others.
+    cells = {head: column for head, column in cells.items() if any(map(str, column))}
+    rows = [list(row) for row in zip(*cells.values(), strict=True)]
+    if len(pictures) > len(shown):
+        more = f"and {len(pictures) - len(shown):,} more in generation.json"
+        rows.append(["", more, *[""] * (len(cells) - 2)])
+    numeric = {i for i, head in enumerate(cells) if head in ("", "samples")}
     return element(
         "details",
         element("summary", f"{title} ({len(pictures):,})"),
-        table(head, rows, {0, 2 + len(extra)}),
+        table(list(cells), rows, numeric),
     )
 
 
@@ -265,7 +269,3 @@ def _link(address: str, text: str) -> Html:
 
 def _share(part: int, whole: int) -> str:
     return f"{part / whole:.1%}" if whole else "-"
-
-
-def _count(number: int, thing: str) -> str:
-    return f"{number:,} {thing}" + ("" if number == 1 else "s")

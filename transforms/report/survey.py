@@ -22,7 +22,9 @@ Floats = NDArray[np.float64]
 # Cells of the heat maps across the picture, and samples for each cell of the placements' map.
 CELLS = 32
 _SAMPLES_A_CELL = 8
-SHARE_BINS = 1000
+_FILL_BINS = 1000
+# Of heights and areas in pixels, at most.
+_PIXEL_BINS = 4000
 # Depth in centimetres, up to what 16 bits of millimetres hold.
 DEPTH_BINS = 6554
 DEPTH_KINDS = ("min", "mean", "max")
@@ -37,12 +39,14 @@ class Distribution:
 
     Args:
         bins: How many; values beyond the last one's end are counted in it.
-        width: Of a bin; the first begins at 0.
+        width: Of a bin.
+        start: Where the first begins.
     """
 
-    def __init__(self, bins: int, width: float) -> None:
+    def __init__(self, bins: int, width: float, start: float = 0.0) -> None:
         self.counts: Counts = np.zeros(bins, np.int64)
         self.width = width
+        self.start = start
         self.count = 0
         self.total = 0.0
         self.least = np.inf
@@ -53,7 +57,8 @@ class Distribution:
         if not values.size:
             return
         # Values such as 0.29 lie a rounding error below their bin.
-        at = np.minimum((values / self.width + 1e-9).astype(np.int64), self.counts.size - 1)
+        at = ((values - self.start) / self.width + 1e-9).astype(np.int64)
+        at = np.minimum(at, self.counts.size - 1)
         self.counts += np.bincount(at, minlength=self.counts.size)
         self.count += values.size
         self.total += float(values.sum())
@@ -67,7 +72,19 @@ class Distribution:
     def quantile(self, share: float) -> float:
         """The middle of the bin that the quantile lies in."""
         at = int(np.searchsorted(np.cumsum(self.counts), share * self.count))
-        return (min(at, self.counts.size - 1) + 0.5) * self.width
+        return self.start + (min(at, self.counts.size - 1) + 0.5) * self.width
+
+
+def of_whole_pixels(most: int) -> Distribution:
+    """A histogram of shares k / most, each bin with as many whole numbers k as any other.
+
+    Bins of a fixed share would hold now more and now fewer of them, and show as spikes and gaps.
+
+    Args:
+        most: Number of pixels that is a share of 1.
+    """
+    pixels = -(-most // _PIXEL_BINS)
+    return Distribution(most // pixels + 1, pixels / most, -0.5 / most)
 
 
 @dataclasses.dataclass
@@ -85,8 +102,11 @@ class Survey:
         depth: Metres of the nearest, mean and farthest pixel of each picture; empty without depth.
         per_background: Samples of each background, by its number - 1.
         per_foreground: Samples of each foreground, likewise.
-        mask_of_foreground: Mask pixels of each foreground's samples together.
-        box_of_foreground: Stored pixels of their placed boxes' visible parts together.
+        mask_sides: Width and height of all boxes of each foreground's masks together, in stored
+            pixels: [foregrounds, 2]. Empty masks have no say, nor have they in what follows.
+        box_sides: Likewise of the visible parts of the boxes that they were placed in, in canvas
+            pixels.
+        masks_of_foreground: How many masks of each are not empty.
         empty_masks_of_foreground: How many masks of each are empty.
         flat_depth: Pictures whose whole depth is the same to within FLAT_M.
         beyond_range: Pictures with depth beyond what 8-bit files can say.
@@ -101,16 +121,27 @@ class Survey:
     depth: dict[str, Distribution]
     per_background: Counts
     per_foreground: Counts
-    mask_of_foreground: Counts
-    box_of_foreground: Floats
+    mask_sides: Counts
+    box_sides: Counts
+    masks_of_foreground: Counts
     empty_masks_of_foreground: Counts
     flat_depth: int = 0
     beyond_range: int = 0
 
-    def fill_of_foreground(self) -> Floats:
-        """Share of its placed box that each foreground's mask fills; 1 where it has no samples."""
-        box = self.box_of_foreground
-        return np.divide(self.mask_of_foreground, box, out=np.ones_like(box), where=box > 0)
+    def span_of_foreground(self, c: Configuration) -> Floats:
+        """Share of its placed box's width and height that each foreground's mask spans.
+
+        A pixel is granted to each, for what is cut off by rounding: thin things are no warning.
+
+        Args:
+            c: The data set's configuration.
+
+        Returns:
+            float64 [foregrounds, 2], 1 at most and where it has no mask.
+        """
+        box = self.box_sides * np.divide(c.size, c.canvas)
+        granted = self.mask_sides + self.masks_of_foreground[:, None]
+        return np.minimum(np.divide(granted, box, out=np.ones_like(box), where=box > 0), 1.0)
 
     def corner_shares(self) -> list[float]:
         """Share of samples whose box covers upper left, upper right, lower left, lower right."""
@@ -133,14 +164,15 @@ def survey(job: Job, manifest_path: str) -> Survey:
         samples=0,
         covered=np.zeros((max(1, round(CELLS * aspect)), CELLS), np.int64),
         positions=np.zeros((max(1, round(across * aspect)), across), np.int64),
-        height=Distribution(SHARE_BINS, 1 / SHARE_BINS),
-        coverage=Distribution(SHARE_BINS, 1 / SHARE_BINS),
-        fill=Distribution(SHARE_BINS, 1 / SHARE_BINS),
+        height=of_whole_pixels(c.canvas[1]),
+        coverage=of_whole_pixels(c.size[0] * c.size[1]),
+        fill=Distribution(_FILL_BINS, 1 / _FILL_BINS),
         depth={kind: Distribution(DEPTH_BINS, 0.01) for kind in DEPTH_KINDS if has_depth},
         per_background=np.zeros(len(job.backgrounds), np.int64),
         per_foreground=np.zeros(len(job.foregrounds), np.int64),
-        mask_of_foreground=np.zeros(len(job.foregrounds), np.int64),
-        box_of_foreground=np.zeros(len(job.foregrounds), np.float64),
+        mask_sides=np.zeros((len(job.foregrounds), 2), np.int64),
+        box_sides=np.zeros((len(job.foregrounds), 2), np.int64),
+        masks_of_foreground=np.zeros(len(job.foregrounds), np.int64),
         empty_masks_of_foreground=np.zeros(len(job.foregrounds), np.int64),
     )
     for columns in _groups(manifest_path, has_depth):
@@ -168,9 +200,6 @@ def _add(found: Survey, c: Configuration, columns: dict[str, NDArray]) -> None:
     found.per_background += np.bincount(columns["bg"] - 1, minlength=found.per_background.size)
     found.per_foreground += np.bincount(foregrounds, minlength=found.per_foreground.size)
     area = columns["mask_area"]
-    # Exact: sums of whole numbers below 2^53.
-    summed = np.bincount(foregrounds, area, found.mask_of_foreground.size)
-    found.mask_of_foreground += summed.astype(np.int64)
     found.empty_masks_of_foreground += np.bincount(
         foregrounds[area == 0], minlength=found.per_foreground.size
     )
@@ -183,9 +212,17 @@ def _add(found: Survey, c: Configuration, columns: dict[str, NDArray]) -> None:
         np.minimum(left + width, canvas_width),
         np.minimum(top + height, canvas_height),
     )
-    stored_per_canvas = c.size[0] * c.size[1] / (canvas_width * canvas_height)
-    box = (edges[2] - edges[0]) * (edges[3] - edges[1]) * stored_per_canvas
-    found.box_of_foreground += np.bincount(foregrounds, box, found.box_of_foreground.size)
+    number = found.per_foreground.size
+    visible = area > 0
+    found.masks_of_foreground += np.bincount(foregrounds[visible], minlength=number)
+    sides = [edges[2 + i] - edges[i] for i in (0, 1)]
+    for i, name in enumerate(("width", "height")):
+        # Exact: sums of whole numbers below 2^53.
+        mask = np.bincount(foregrounds[visible], columns[name][visible], number)
+        found.mask_sides[:, i] += mask.astype(np.int64)
+        placed = np.bincount(foregrounds[visible], sides[i][visible], number)
+        found.box_sides[:, i] += placed.astype(np.int64)
+    box = sides[0] * sides[1] * (c.size[0] * c.size[1] / (canvas_width * canvas_height))
     found.height.add(height / canvas_height)
     found.coverage.add(area / (c.size[0] * c.size[1]))
     found.fill.add(np.minimum(area / box, 1.0))
