@@ -26,6 +26,8 @@ from transforms import network_files, pictures, storage
 STRIDE = 32
 _META = "meta.csv"
 _RGB, _DEPTH = "_rgb", "_depth.png"
+# Endings of what is written for a picture.
+_ARRAY_OUT, _DEPTH_OUT, _PREVIEW_OUT = ".depth.npy", ".depth.png", ".preview.jpg"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -90,6 +92,11 @@ def main(arguments: list[str]) -> int:
         pairs += find_pairs(asked.evaluate)
     if not pairs:
         raise UserError("give pictures, or --evaluate a folder of pairs")
+    given_pictures.check_outputs(
+        asked.output,
+        [path for pair in pairs for path in (pair.path, pair.true_path) if path],
+        [pair.name + end for pair in pairs for end in (_ARRAY_OUT, _DEPTH_OUT, _PREVIEW_OUT)],
+    )
     _check(pairs)
     model, path = depth_model.choose(asked)
     if model is None or path is None:
@@ -218,10 +225,10 @@ def _make(
     true = _read_true(pair.true_path) if pair.true_path else None
     array = io.BytesIO()
     np.save(array, depth)
-    files: dict[str, pictures.Array | bytes] = {
-        f"{pair.name}.depth.npy": array.getvalue(),
-        f"{pair.name}.depth.png": given_pictures.depth_png(at_size),
-        f"{pair.name}.preview.jpg": cv2.imencode(".jpg", preview(picture, at_size, true))[1],
+    files: dict[str, given_pictures.File] = {
+        pair.name + _ARRAY_OUT: array.getvalue(),
+        pair.name + _DEPTH_OUT: given_pictures.millimetres(at_size),
+        pair.name + _PREVIEW_OUT: preview(picture, at_size, true),
     }
     given_pictures.write(output, files)
     print(
@@ -243,7 +250,8 @@ def preview(
         true: Metres [height, width], 0 (drawn black) where there is none; or None.
 
     Returns:
-        uint8 BGR; near is bright. The ends of the scale are written on it.
+        uint8 BGR, shrunk to what a JPEG can hold; near is bright. The ends of the scale are
+        written on it.
     """
     values = depth.ravel() if true is None else np.concatenate((depth.ravel(), true[true > 0]))
     near, far = (float(v) for v in np.percentile(values, (1, 99)))
@@ -252,7 +260,7 @@ def preview(
         panels.append(given_pictures.coloured(true, near, far))
     words = f"near (bright) {near:.2f} m - far (dark) {far:.2f} m"
     words += "; predicted, measured" if true is not None else ""
-    return given_pictures.captioned(np.concatenate(panels, axis=1), words)
+    return given_pictures.side_by_side(panels, words)
 
 
 def table(title: str, measured: dict[Pair, Metrics]) -> str:

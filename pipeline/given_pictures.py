@@ -1,8 +1,9 @@
-"""Pictures named on a command line: found, read, and what is wrong with them told at once."""
+"""Pictures named on a command line and the files made of them: what is wrong is told at once."""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 
 import cv2
 import numpy as np
@@ -14,7 +15,13 @@ from transforms.catalogue import InputError
 from transforms.pictures import PictureError
 
 MILLIMETRES_MAX = 65535
+# Longest side of a JPEG file: OpenCV's library refuses more.
+JPEG_SIDE_MAX = 65500
 _PROBLEMS_SHOWN = 50
+_CAPTION_HEIGHT = 28
+
+File = NDArray[np.uint8] | NDArray[np.uint16] | bytes
+"""A file to be written: a picture [height, width] or [height, width, 3] (BGR), or its bytes."""
 
 
 def find(sources: list[str]) -> list[str]:
@@ -54,12 +61,45 @@ def same_names(paths: list[str]) -> list[str]:
     return problems
 
 
-def raise_for(problems: list[str]) -> None:
-    """Raises a UserError that lists the problems, if there are any."""
+def check_outputs(output: str, inputs: Iterable[str], names: Iterable[str]) -> None:
+    """Refuses outputs that would replace inputs or each other.
+
+    Args:
+        output: The folder of --output, local or gs://.
+        inputs: Paths of all files that are read.
+        names: Of all files to be written. Equal ones count once: see same_names.
+
+    Raises:
+        UserError: It names every such output.
+    """
+    given = {_place(path): path for path in inputs}
+    made: dict[str, str] = {}
+    problems = []
+    for name in dict.fromkeys(names):
+        path = storage.join(output, name)
+        place = _place(path)
+        if place in given:
+            problems.append(f"{path}: is the input {given[place]}")
+        elif made.setdefault(place, path) != path:
+            problems.append(f"{path}: is the same file as {made[place]}")
+    raise_for(
+        problems,
+        "outputs would replace inputs or each other; give another --output (what an earlier run "
+        "wrote beside the inputs is taken as input, too)",
+    )
+
+
+def _place(path: str) -> str:
+    """What tells whether two paths are one file."""
+    return path if storage.is_gcs(path) else os.path.realpath(path)
+
+
+def raise_for(problems: list[str], what: str = "bad inputs") -> None:
+    """Raises a UserError that lists the problems below what they are, if there are any."""
     if problems:
         more = len(problems) - _PROBLEMS_SHOWN
         listing = problems[:_PROBLEMS_SHOWN] + ([f"and {more} more"] if more > 0 else [])
-        raise UserError("\n  ".join([f"{len(problems)} bad inputs:", *listing]))
+        raise UserError("\n  ".join([f"{len(problems)} {what}:", *listing]))
 
 
 def read(path: str) -> pictures.Array:
@@ -91,22 +131,32 @@ def make_folder(output: str) -> None:
         raise UserError(f"--output {output}: cannot be made: {error.strerror}") from error
 
 
-def write(output: str, files: dict[str, pictures.Array | bytes]) -> None:
+def write(output: str, files: dict[str, File]) -> None:
     """Writes files into the folder of --output, local or gs://.
 
     Args:
         output: The folder.
-        files: Their bytes by their names.
+        files: By their names; pictures are encoded as the name's ending says.
 
     Raises:
-        UserError: They cannot be written.
+        UserError: One cannot be encoded (nothing is written then), or they cannot be written.
     """
+    encoded = [
+        (storage.join(output, name), file if isinstance(file, bytes) else _encode(name, file))
+        for name, file in files.items()
+    ]
     try:
-        storage.storage_for(output).write_many(
-            (storage.join(output, name), bytes(data)) for name, data in files.items()
-        )
+        storage.storage_for(output).write_many(encoded)
     except OSError as error:
         raise UserError(f"--output {output}: cannot be written: {error.strerror}") from error
+
+
+def _encode(name: str, image: NDArray[np.uint8] | NDArray[np.uint16]) -> bytes:
+    done, data = cv2.imencode(os.path.splitext(name)[1], image)
+    if not done:  # the data is empty then
+        height, width = image.shape[:2]
+        raise UserError(f"{name}: OpenCV could not encode a picture of {width}x{height}")
+    return bytes(data)
 
 
 def resize_map(values: NDArray[np.float32], size: tuple[int, int]) -> NDArray[np.float32]:
@@ -120,10 +170,9 @@ def resize_map(values: NDArray[np.float32], size: tuple[int, int]) -> NDArray[np
     return np.asarray(cv2.resize(values, size, interpolation=how), np.float32)
 
 
-def depth_png(metres: NDArray[np.float32]) -> pictures.Array:
-    """The 16-bit PNG file of depth [height, width]: millimetres, 65.535 m and more is 65535."""
-    millimetres = np.rint(np.clip(metres * np.float32(1000), 0, MILLIMETRES_MAX))
-    return cv2.imencode(".png", millimetres.astype(np.uint16))[1]
+def millimetres(metres: NDArray[np.float32]) -> NDArray[np.uint16]:
+    """Depth [height, width] as it is stored in 16-bit PNG; 65.535 m and more is 65535."""
+    return np.rint(np.clip(metres * np.float32(1000), 0, MILLIMETRES_MAX)).astype(np.uint16)
 
 
 def coloured(metres: NDArray[np.float32], near: float, far: float) -> pictures.Array:
@@ -135,9 +184,43 @@ def coloured(metres: NDArray[np.float32], near: float, far: float) -> pictures.A
     return colours
 
 
-def captioned(sheet: pictures.Array, words: str) -> pictures.Array:
-    """A picture uint8 BGR with a line of text below it."""
-    band = np.full((28, sheet.shape[1], 3), 255, np.uint8)
+def fit(image: pictures.Array, box: tuple[int, int], enlarge: bool = False) -> pictures.Array:
+    """A picture resized to fit into a box, its aspect kept; no side gets shorter than a pixel.
+
+    Args:
+        image: uint8 [height, width] or [height, width, 3].
+        box: Width and height that it may have.
+        enlarge: Whether one that is smaller is enlarged to it.
+
+    Returns:
+        uint8, no larger than the box, with the channels of the image.
+    """
+    height, width = image.shape[:2]
+    factor = min(box[0] / width, box[1] / height)
+    if factor == 1 or (factor > 1 and not enlarge):
+        return image
+    size = max(1, round(width * factor)), max(1, round(height * factor))
+    return np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA), np.uint8)
+
+
+def panel_box(count: int) -> tuple[int, int]:
+    """Width and height that each of the panels of side_by_side may have for a JPEG to hold them."""
+    return JPEG_SIDE_MAX // count, JPEG_SIDE_MAX - _CAPTION_HEIGHT
+
+
+def side_by_side(panels: list[pictures.Array], words: str) -> pictures.Array:
+    """Pictures beside each other with a line of text below, shrunk where a JPEG needs it.
+
+    Args:
+        panels: uint8 BGR [height, width, 3], all of one size.
+        words: The text.
+
+    Returns:
+        uint8 BGR, no side longer than JPEG_SIDE_MAX.
+    """
+    box = panel_box(len(panels))
+    sheet = np.concatenate([fit(panel, box) for panel in panels], axis=1)
+    band = np.full((_CAPTION_HEIGHT, sheet.shape[1], 3), 255, np.uint8)
     scale = min(0.6, sheet.shape[1] / 900)
     cv2.putText(band, words, (6, 20), cv2.FONT_HERSHEY_SIMPLEX, scale, (0, 0, 0), 1, cv2.LINE_AA)
     return np.concatenate((sheet, band))

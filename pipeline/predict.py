@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models import trained_card
-from models.compact_network import BACKGROUND
+from models.compact_network import BACKGROUND, DEPTH
 from models.fetch import FetchError
 from pipeline import given_pictures, options
 from pipeline.exit_codes import OK, UserError
@@ -18,8 +18,11 @@ from transforms import network_files, storage
 from transforms.pictures import Array
 
 SHEET = "predictions.jpg"
-# The sheet shows the first pictures, each this wide in a row.
-_ON_SHEET, _SHEET_WIDTH = 12, 320
+# Endings of what is written for a picture.
+_MASK_OUT, _DEPTH_OUT, _PREVIEW_OUT = ".mask.png", ".depth.png", ".preview.jpg"
+# The sheet shows the first pictures: a panel is at most this wide, and a row this high, which
+# bounds the sheet whatever the pictures' aspects.
+_ON_SHEET, _SHEET_WIDTH, _SHEET_HEIGHT = 12, 320, 640
 # Greatest difference of the aspects of a picture and its background.
 _ASPECT_TOLERANCE = 0.01
 
@@ -74,6 +77,12 @@ def main(arguments: list[str]) -> int:
         )
     if not pair and asked.background is not None:
         raise UserError(f"--background: the network in {asked.model} is shown the picture only")
+    ends = (_MASK_OUT, *([_DEPTH_OUT] if DEPTH in card["outputs"] else []), _PREVIEW_OUT)
+    given_pictures.check_outputs(
+        asked.output,
+        [*paths, *([asked.background] if pair else [])],
+        [*(given_pictures.name_of(path) + end for path in paths for end in ends), SHEET],
+    )
     background = given_pictures.read(asked.background) if pair else None
     _check(paths, background)
     given_pictures.make_folder(asked.output)
@@ -101,7 +110,7 @@ def main(arguments: list[str]) -> int:
         if depth is not None:
             words += f", depth {depth.min():.2f} to {depth.max():.2f} m"
         print(f"{path}: {size[0]}x{size[1]}, {words}", file=sys.stderr)
-    given_pictures.write(asked.output, {SHEET: cv2.imencode(".jpg", np.concatenate(rows))[1]})
+    given_pictures.write(asked.output, {SHEET: np.concatenate(rows)})
     sheet = storage.join(asked.output, SHEET)
     print(f"{asked.output}: {len(paths)} pictures; look at {sheet}")
     return OK
@@ -136,33 +145,39 @@ def preview(bgr: Array, mask: NDArray[np.bool_], depth: NDArray[np.float32] | No
         depth: Metres [height, width], or None.
 
     Returns:
-        uint8 BGR.
+        uint8 BGR, shrunk to what a JPEG can hold.
     """
-    white = mask.astype(np.uint8) * np.uint8(255)
-    outlined = bgr.copy()
+    # Shrunk first: to draw a strip's outline at its own size takes long, and fails in the end.
+    box = given_pictures.panel_box(2 if depth is None else 3)
+    outlined = given_pictures.fit(bgr, box).copy()
+    share = given_pictures.fit(mask.astype(np.uint8) * np.uint8(255), box)
+    white = (share >= 128).astype(np.uint8) * np.uint8(255)
     contours, _ = cv2.findContours(white, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
-    cv2.drawContours(outlined, contours, -1, (0, 0, 255), max(1, max(bgr.shape) // 300))
+    cv2.drawContours(outlined, contours, -1, (0, 0, 255), max(1, max(white.shape) // 300))
     panels = [outlined, cv2.cvtColor(white, cv2.COLOR_GRAY2BGR)]
     words = "foreground outlined; mask"
     if depth is not None:
         near, far = (float(v) for v in np.percentile(depth, (1, 99)))
         panels.append(given_pictures.coloured(depth, near, far))
         words += f"; depth, near (bright) {near:.2f} m - far (dark) {far:.2f} m"
-    return given_pictures.captioned(np.concatenate(panels, axis=1), words)
+    return given_pictures.side_by_side(panels, words)
 
 
 def _sheet_row(view: Array, panels: int) -> Array:
+    """A preview as a row of the sheet, white to the right of a narrow one: uint8 BGR."""
     width = _SHEET_WIDTH * panels
-    height = max(1, round(view.shape[0] * width / view.shape[1]))
-    return np.asarray(cv2.resize(view, (width, height), interpolation=cv2.INTER_AREA), np.uint8)
+    small = given_pictures.fit(view, (width, _SHEET_HEIGHT), enlarge=True)
+    row = np.full((small.shape[0], width, 3), 255, np.uint8)
+    row[:, : small.shape[1]] = small
+    return row
 
 
 def _write(
     output: str, name: str, mask: NDArray[np.bool_], depth: NDArray[np.float32] | None, view: Array
 ) -> None:
     white = mask.astype(np.uint8) * np.uint8(255)
-    files: dict[str, Array | bytes] = {f"{name}.mask.png": cv2.imencode(".png", white)[1]}
+    files: dict[str, given_pictures.File] = {name + _MASK_OUT: white}
     if depth is not None:
-        files[f"{name}.depth.png"] = given_pictures.depth_png(depth)
-    files[f"{name}.preview.jpg"] = cv2.imencode(".jpg", view)[1]
+        files[name + _DEPTH_OUT] = given_pictures.millimetres(depth)
+    files[name + _PREVIEW_OUT] = view
     given_pictures.write(output, files)

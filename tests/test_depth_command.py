@@ -152,6 +152,40 @@ def test_folders_and_patterns_and_a_tflite_file(tmp_path):
     assert np.load(tmp_path / "a" / "p0.depth.npy").shape == (16, 16)
 
 
+def test_outputs_never_replace_inputs(keras_path, tmp_path, capsys):
+    for seed, name in enumerate(("x.png", "x.depth.png", "x.preview.jpg")):
+        Image.fromarray(photo(seed)).save(tmp_path / name)
+    before = {path: path.read_bytes() for path in tmp_path.iterdir()}
+    assert depth(keras_path, tmp_path, tmp_path) == 2
+    error = capsys.readouterr().err
+    for words in ("2 outputs would replace", "give another --output", "an earlier run"):
+        assert words in error
+    for name in ("x.depth.png", "x.preview.jpg"):
+        assert f"{tmp_path / name}: is the input {tmp_path / name}" in error
+    assert {path: path.read_bytes() for path in tmp_path.iterdir()} == before
+
+
+def test_measured_depth_is_not_replaced(pairs, keras_path, tmp_path, capsys):
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "a_1.depth.png").symlink_to(pairs / "a_1_depth.png")
+    before = (pairs / "a_1_depth.png").read_bytes()
+    assert depth(keras_path, tmp_path / "out", "--evaluate", pairs) == 2
+    assert f"is the input {pairs / 'a_1_depth.png'}" in capsys.readouterr().err
+    assert (pairs / "a_1_depth.png").read_bytes() == before
+
+
+def test_a_run_is_repeated_beside_its_pairs(pairs, keras_path):
+    assert [depth(keras_path, pairs, "--evaluate", pairs) for _ in range(2)] == [0, 0]
+
+
+def test_a_preview_is_shrunk_to_what_a_jpeg_holds(tmp_path):
+    model = tflite_file(tmp_path / "small.tflite", (32, 32))
+    Image.fromarray(photo(0, 33000, 20)).save(tmp_path / "wide.png")
+    assert depth(model, tmp_path / "out", tmp_path / "wide.png") == 0
+    preview = cv2.imread(str(tmp_path / "out" / "wide.preview.jpg"))
+    assert preview.shape == (20 + 28, 65500, 3)
+
+
 def write_pair(folder: Path, name: str, seed: int, factor: float) -> None:
     """A picture with the depth that the network gives it times a factor, in part unknown."""
     picture = photo(seed, 64, 32)

@@ -12,7 +12,9 @@ from conftest import photo
 from PIL import Image
 
 from models.training import network, samples
+from pipeline import given_pictures
 from pipeline.__main__ import main
+from pipeline.exit_codes import UserError
 
 FED = (64, 32)
 
@@ -133,3 +135,103 @@ def test_bad_pictures_and_models_are_named(model, tmp_path, capsys):
     (broken / "model.keras").write_text("nothing")
     assert predict(broken, tmp_path / "out", tmp_path / "good.jpg") == 2
     assert "model.keras cannot be loaded" in capsys.readouterr().err
+
+
+def folder_of(folder: Path, *names: str) -> dict[str, bytes]:
+    """A folder of pictures with these names; what its files hold."""
+    folder.mkdir()
+    for seed, name in enumerate(names):
+        Image.fromarray(photo(seed)).save(folder / name)
+    return contents(folder)
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+@pytest.mark.parametrize("through_a_link", [False, True])
+def test_outputs_never_replace_inputs(through_a_link, model, tmp_path, capsys):
+    before = folder_of(tmp_path / "in", "x.png", "x.mask.png", "predictions.jpg")
+    output = tmp_path / "in"
+    if through_a_link:
+        output = tmp_path / "link"
+        output.symlink_to(tmp_path / "in")
+    assert predict(model, output, tmp_path / "in") == 2
+    error = capsys.readouterr().err
+    for words in ("2 outputs would replace", "give another --output", "an earlier run"):
+        assert words in error
+    for name in ("x.mask.png", "predictions.jpg"):
+        assert f"{output / name}: is the input {tmp_path / 'in' / name}" in error
+    assert contents(tmp_path / "in") == before
+
+
+def test_the_background_is_not_replaced_either(pair_model, tmp_path, capsys):
+    before = folder_of(tmp_path / "in", "x.png", "x.mask.png")
+    given = (tmp_path / "in" / "x.png", "--background", tmp_path / "in" / "x.mask.png")
+    assert predict(pair_model, tmp_path / "in", *given) == 2
+    assert "x.mask.png: is the input" in capsys.readouterr().err
+    assert contents(tmp_path / "in") == before
+
+
+def test_outputs_that_are_one_file_are_refused(model, tmp_path, capsys):
+    folder_of(tmp_path / "in", "a.png", "b.png")
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "b.mask.png").symlink_to(tmp_path / "out" / "a.mask.png")
+    assert predict(model, tmp_path / "out", tmp_path / "in") == 2
+    assert "b.mask.png: is the same file as" in capsys.readouterr().err
+
+
+def test_outputs_beside_inputs_cannot_be_made_again_from_the_folder(model, tmp_path, capsys):
+    folder_of(tmp_path / "in", "x.png")
+    assert predict(model, tmp_path / "in", tmp_path / "in") == 0
+    made = contents(tmp_path / "in")
+    assert predict(model, tmp_path / "in", tmp_path / "in") == 2
+    assert "4 outputs would replace" in capsys.readouterr().err
+    assert contents(tmp_path / "in") == made
+
+
+def test_another_output_folder_is_written_again(model, tmp_path):
+    folder_of(tmp_path / "in", "x.png")
+    assert [predict(model, tmp_path / "out", tmp_path / "in") for _ in range(2)] == [0, 0]
+
+
+def test_a_network_without_depth_refuses_no_picture_named_as_its_depth(pair_model, tmp_path):
+    before = folder_of(tmp_path / "in", "x.png", "x.depth.png")
+    given = (tmp_path / "in", "--background", tmp_path / "in" / "x.png")
+    assert predict(pair_model, tmp_path / "in", *given) == 0
+    assert contents(tmp_path / "in")["x.depth.png"] == before["x.depth.png"]
+
+
+def test_a_preview_is_shrunk_to_what_a_jpeg_holds(model, tmp_path):
+    Image.fromarray(photo(0, 25000, 20)).save(tmp_path / "wide.png")
+    assert predict(model, tmp_path / "out", tmp_path / "wide.png") == 0
+    preview = cv2.imread(str(tmp_path / "out" / "wide.preview.jpg"))
+    # Three panels of 65500 // 3, and the caption of 28 below.
+    assert preview.shape == (17 + 28, 3 * 21833, 3)
+    mask = cv2.imread(str(tmp_path / "out" / "wide.mask.png"), cv2.IMREAD_UNCHANGED)
+    assert mask.shape == (20, 25000)
+
+
+def test_a_tall_preview_keeps_its_caption(tmp_path):
+    tall = np.zeros((70000, 50, 3), np.uint8)
+    sheet = given_pictures.side_by_side([tall, tall], "words")
+    assert sheet.shape == (65500, 2 * 47, 3)
+    assert (sheet[-28:] > 0).any() and not sheet[:-28].any()
+
+
+@pytest.mark.parametrize("size", [(4, 2000), (1, 10000), (10000, 1)])
+def test_the_sheet_is_bounded_whatever_the_aspect(size, model, tmp_path):
+    Image.fromarray(photo(0, *size)).save(tmp_path / "strip.png")
+    Image.fromarray(photo(1, 96, 80)).save(tmp_path / "usual.png")
+    assert predict(model, tmp_path / "out", tmp_path) == 0
+    sheet = cv2.imread(str(tmp_path / "out" / "predictions.jpg"))
+    assert sheet.shape[1] == 960
+    usual = round((80 + 28) * 960 / (3 * 96))
+    assert usual < sheet.shape[0] <= 640 + usual
+
+
+def test_a_picture_that_cannot_be_encoded_leaves_no_file(tmp_path):
+    files = {"good.png": np.zeros((2, 2), np.uint8), "wide.jpg": np.zeros((1, 65501), np.uint8)}
+    with pytest.raises(UserError, match=r"wide\.jpg: OpenCV could not encode .* 65501x1"):
+        given_pictures.write(str(tmp_path), files)
+    assert not list(tmp_path.iterdir())
