@@ -1,9 +1,9 @@
-"""The encoder of a network in a TensorFlow Lite file, as Keras layers that can be trained.
+"""The encoder of a network in a TensorFlow Lite file.
 
 A convolutional network that somebody has trained halves its pictures five times before it does
 what it is for; the layers up to there are read from the file (schema.fbs of TensorFlow Lite,
-version 3), quantised weights as the real numbers that they stand for, and built again. Batch
-normalisation is part of the kernels in such a file, and there is none here.
+version 3), weights of fewer bits as the real numbers that they stand for. models.encoder_network
+builds them again. Batch normalisation is part of the kernels in such a file.
 
 A quantised activation cannot leave the range that its scale allows. Where a rectifier made it, the
 upper end is kept as the rectifier's: else what the built network says differs from the file's.
@@ -19,12 +19,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 SCALES = 5
-_RELU, _RELU6 = 1, 3
+_NONE, _RELU, _RELU6 = 0, 1, 3
 _SAME = 0
 
 
 class EncoderError(ValueError):
-    """A file whose encoder cannot be read; the message names the file and says why."""
+    """An encoder that cannot be read or built; the message says why."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -32,12 +32,13 @@ class Layer:
     """One operation of the file.
 
     Attributes:
-        kind: "conv", "depthwise", "pad" or "add".
+        kind: "conv", "depthwise", "pad", "add", "max_pool", "average_pool" or "rectify".
         inputs: Numbers of the tensors it takes; 0 is the picture.
         output: Number of the tensor it makes.
         arrays: Of convolutions, the kernel as Keras has it (float32 [height, width, in, out], of
             depthwise ones [height, width, in, multiplier]) and the bias.
-        stride: Of convolutions.
+        window: Height and width that are pooled.
+        stride: Of convolutions and pooling.
         same: Whether they pad as Keras' "same" does.
         padding: Of "pad": rows before and after, columns before and after.
         rectified: Whether negative values become 0.
@@ -48,6 +49,7 @@ class Layer:
     inputs: tuple[int, ...]
     output: int
     arrays: tuple[NDArray[np.float32], ...] = ()
+    window: tuple[int, int] = (1, 1)
     stride: int = 1
     same: bool = False
     padding: tuple[tuple[int, int], tuple[int, int]] = ((0, 0), (0, 0))
@@ -62,72 +64,43 @@ class Encoder:
     Attributes:
         layers: In the order in which they are run.
         levels: The tensors with the features at 1/2, 1/4, .. 1/32 of the picture's size.
-        input_range: What the pixel values 0 and 1 become first.
+        input_range: What the pixel values 0 and 255 become first; None: the file does not say it.
     """
 
     layers: tuple[Layer, ...]
     levels: tuple[int, ...]
-    input_range: tuple[float, float]
+    input_range: tuple[float, float] | None
 
 
 def read(path: str) -> Encoder:
     """The encoder of a file.
 
     Its features at 1/32 are those of the last convolution over channels (or addition) among the
-    widest before the picture is enlarged again, or pooled to nothing.
+    widest of that size; those at 1/2 to 1/16 are the last ones of their size that lead there. What
+    follows, a decoder or a classifier, is left.
 
     Args:
-        path: A .tflite file of a network of one RGB picture. A quantised input says its own range;
-            of others 0..1 is assumed.
+        path: A .tflite file of a network of one RGB picture.
 
     Raises:
         EncoderError: It cannot be read, or has no such encoder.
     """
-    graph, buffers, codes = _parse(path)
-    layers: list[Layer] = []
-    height, width = (int(n) for n in graph.tensors[graph.inputs[0]].shape[1:3])
-    if min(height, width) < 2**SCALES:
-        raise EncoderError(f"{path}: its picture is {width}x{height}, too small for 1/32 of it")
-    numbers = {int(graph.inputs[0]): 0}
-    scales, channels = {0: 0}, {0: 3}
-    reader = _Reader(path, graph, buffers)
-    for operator in graph.operators:
-        name, inputs = codes[operator.opcodeIndex], [int(i) for i in operator.inputs]
-        output = int(operator.outputs[0])
-        if name in ("QUANTIZE", "DEQUANTIZE", "CAST") and inputs[0] in numbers:
-            numbers[output] = numbers[inputs[0]]  # other numbers for the same values
-            continue
-        given = [numbers[i] for i in inputs if i in numbers]
-        layer = reader.layer(name, operator, given, len(numbers)) if given else None
-        if layer is None:  # the end of what is understood: the decoder, or a classifier
-            break
-        numbers[output] = layer.output
-        scales[layer.output] = max(scales[n] for n in given) + (layer.stride == 2)
-        channels[layer.output] = int(graph.tensors[output].shape[3])
-        layers.append(layer)
-    levels = _levels(path, layers, scales, channels)
-    used = [layer for layer in layers if layer.output <= levels[-1]]
-    return Encoder(tuple(used), levels, reader.input_range())
+    reader = _Reader(path, *_parse(path))
+    reader.read()
+    bottom = reader.bottom()
+    used = _leading_to(bottom, reader.layers)
+    levels = [reader.last_of(scale, used) for scale in range(1, SCALES)]
+    return Encoder(tuple(used), (*levels, bottom), reader.input_range)
 
 
-def _levels(
-    path: str, layers: list[Layer], scales: dict[int, int], channels: dict[int, int]
-) -> tuple[int, ...]:
-    found = []
-    for scale in range(1, SCALES + 1):
-        mixing = [
-            x.output for x in layers if x.kind in ("conv", "add") and scales[x.output] == scale
-        ]
-        if not mixing:
-            raise EncoderError(
-                f"{path}: no features at 1/{2**scale} of the picture; the file of a convolutional "
-                "network that halves its picture five times is needed"
-            )
-        if scale == SCALES:
-            widest = max(channels[n] for n in mixing)
-            mixing = [n for n in mixing if channels[n] == widest]
-        found.append(mixing[-1])
-    return tuple(found)
+def _leading_to(output: int, layers: Sequence[Layer]) -> list[Layer]:
+    """The layers that a tensor hangs on, in their order."""
+    needed, found = {output}, []
+    for layer in reversed(layers):
+        if layer.output in needed:
+            needed.update(layer.inputs)
+            found.append(layer)
+    return found[::-1]
 
 
 def _parse(path: str) -> tuple[Any, list[Any], list[str]]:
@@ -144,92 +117,199 @@ def _parse(path: str) -> tuple[Any, list[Any], list[str]]:
             raise ValueError("it does not begin as one")
         model = schema.ModelT.InitFromPackedBuf(data, 0)
         graph = model.subgraphs[0]
-        if len(graph.inputs) != 1 or list(graph.tensors[graph.inputs[0]].shape)[3:] != [3]:
-            raise ValueError("it does not take one picture of three channels")
+        shapes = [list(graph.tensors[i].shape) for i in graph.inputs]
         codes = [
-            names.get(max(code.builtinCode, code.deprecatedBuiltinCode), "")
+            names.get(max(code.builtinCode, code.deprecatedBuiltinCode), "an unknown operation")
             for code in model.operatorCodes
         ]
     except OSError as error:
         raise EncoderError(f"{path}: cannot be read: {error.strerror or error}") from error
     except Exception as error:  # flatbuffers raises whatever a damaged offset leads to
         raise EncoderError(f"{path}: not a TensorFlow Lite file: {error}") from error
+    if len(shapes) != 1 or len(shapes[0]) != 4 or shapes[0][3] != 3:
+        raise EncoderError(f"{path}: its inputs are {shapes}, not one picture of three channels")
     return graph, model.buffers, codes
 
 
 class _Reader:
-    """Layers of the operations of one graph."""
+    """Layers of the operations of one graph.
 
-    def __init__(self, path: str, graph: Any, buffers: Sequence[Any]) -> None:
-        self._path, self._graph, self._buffers = path, graph, buffers
+    Attributes:
+        layers: Those that were understood, of all that hang on the picture by understood ones.
+        input_range: As of `Encoder`.
+    """
 
-    def input_range(self) -> tuple[float, float]:
-        tensor = self._graph.tensors[self._graph.inputs[0]]
+    def __init__(self, path: str, graph: Any, buffers: Sequence[Any], codes: list[str]) -> None:
+        self._path, self._graph, self._buffers, self._codes = path, graph, buffers, codes
+        self._picture = int(graph.inputs[0])
+        # Numbers of the tensors, by their index in the file; constants that stand for others.
+        self._numbers = {self._picture: 0}
+        self._aliases: dict[int, int] = {}
+        self._scales, self._channels = {0: 0}, {0: 3}
+        # Tensors in which channels are mixed: not of depthwise convolutions and pooling.
+        self._mixed: set[int] = set()
+        self._left = ""
+        self.layers: list[Layer] = []
+        self.input_range = self._range_of(self._picture)
+
+    def read(self) -> None:
+        """Goes through all operations."""
+        for place, operator in enumerate(self._graph.operators):
+            name, output = self._codes[operator.opcodeIndex], int(operator.outputs[0])
+            first = int(operator.inputs[0]) if len(operator.inputs) else -1
+            if name in ("QUANTIZE", "DEQUANTIZE", "CAST"):  # other numbers for the same values
+                if first in self._numbers:
+                    self._numbers[output] = self._numbers[first]
+                    if first == self._picture and self.input_range is None:
+                        self.input_range = self._range_of(output)
+                else:
+                    self._aliases[output] = first
+                continue
+            given = [self._numbers[int(i)] for i in operator.inputs if int(i) in self._numbers]
+            if not given:
+                continue
+            layer = self._layer(name, operator, given)
+            if layer is None:
+                self._left = self._left or f"{name} (operation {place})"
+                continue
+            self._numbers[output] = layer.output
+            self._scales[layer.output] = max(self._scales[n] for n in given) + (layer.stride == 2)
+            self._channels[layer.output] = int(self._graph.tensors[output].shape[3])
+            after_mixing = layer.kind == "rectify" and given[0] in self._mixed
+            if layer.kind in ("conv", "add") or after_mixing:
+                self._mixed.add(layer.output)
+            self.layers.append(layer)
+
+    def bottom(self) -> int:
+        """The tensor with the features at 1/32."""
+        found = self._mixed_of(SCALES, self.layers)
+        widest = max(self._channels[n] for n in found)
+        return [n for n in found if self._channels[n] == widest][-1]
+
+    def last_of(self, scale: int, layers: Sequence[Layer]) -> int:
+        """The last tensor of a scale that some layers make."""
+        return self._mixed_of(scale, layers)[-1]
+
+    def _mixed_of(self, scale: int, layers: Sequence[Layer]) -> list[int]:
+        outputs = [x.output for x in layers if x.output in self._mixed]
+        found = [n for n in outputs if self._scales[n] == scale]
+        if not found:
+            left = f"; {self._left} is not understood, nor what follows it" if self._left else ""
+            raise EncoderError(
+                f"{self._path}: no features at 1/{2**scale} of the picture{left}. The file of a "
+                "convolutional network that halves its picture five times is needed"
+            )
+        return found
+
+    def _range_of(self, index: int) -> tuple[float, float] | None:
+        """What the ends of a tensor of the picture's values stand for."""
+        tensor = self._graph.tensors[index]
         dtype = _DTYPES.get(tensor.type)
-        if dtype not in (np.uint8, np.int8):
-            return 0.0, 1.0
-        scale, zero = tensor.quantization.scale[0], tensor.quantization.zeroPoint[0]
+        scale, zero = self._scale_of(tensor)
+        if dtype not in (np.uint8, np.int8, np.float32):
+            raise EncoderError(f"{self._path}: its picture is not of float32 or 8-bit numbers")
+        if dtype is np.float32:
+            return None
+        if scale is None:
+            if dtype is np.int8:
+                raise EncoderError(f"{self._path}: its 8-bit picture has no scale")
+            return 0.0, 255.0
         limits = np.iinfo(dtype)
         return float((limits.min - zero) * scale), float((limits.max - zero) * scale)
 
-    def layer(self, name: str, operator: Any, given: list[int], number: int) -> Layer | None:
-        """The layer of an operation; None if it is of no kind that an encoder is built of."""
-        options, inputs = operator.builtinOptions, operator.inputs
+    def _layer(self, name: str, operator: Any, given: list[int]) -> Layer | None:
+        """The layer of an operation; None if it is not understood."""
+        options, inputs, number = operator.builtinOptions, operator.inputs, len(self.layers) + 1
+        if name in ("RELU", "RELU6"):
+            activation = _RELU if name == "RELU" else _RELU6
+            return self._activated(operator, activation, "rectify", given, number)
         if name == "PAD" and len(given) == 1:
             amounts = self._real(inputs[1]).astype(int)
-            if amounts[0].any() or amounts[3].any():
+            if len(amounts) != 4 or amounts[0].any() or amounts[3].any():
                 return None
             rows, columns = ((int(a), int(b)) for a, b in amounts[1:3])
             return Layer("pad", tuple(given), number, padding=(rows, columns))
-        if name == "ADD" and len(given) == 2:
-            return Layer("add", tuple(given), number, **self._activation(operator))
-        if name not in ("CONV_2D", "DEPTHWISE_CONV_2D") or len(given) != 1:
-            return None
-        steps = options.strideH, options.strideW, options.dilationHFactor, options.dilationWFactor
-        if steps not in ((1, 1, 1, 1), (2, 2, 1, 1)):
-            return None
-        kernel = self._real(inputs[1])  # [out, height, width, in], depthwise [1, h, w, out]
-        bias = self._real(inputs[2]) if len(inputs) > 2 and inputs[2] >= 0 else None
-        if bias is None:
-            bias = np.zeros(self._graph.tensors[operator.outputs[0]].shape[3], np.float32)
-        if name == "CONV_2D":
-            kind, kernel = "conv", kernel.transpose(1, 2, 3, 0)
+        if name == "ADD":
+            if len(given) != 2:
+                return None
+            return self._activated(operator, options.fusedActivationFunction, "add", given, number)
+        if name in ("MAX_POOL_2D", "AVERAGE_POOL_2D"):
+            if (options.strideH, options.strideW) != (2, 2):
+                return None
+            kind = "max_pool" if name == "MAX_POOL_2D" else "average_pool"
+            fields: dict[str, Any] = {
+                "window": (int(options.filterHeight), int(options.filterWidth))
+            }
+        elif name in ("CONV_2D", "DEPTHWISE_CONV_2D") and int(inputs[0]) in self._numbers:
+            steps = options.strideH, options.strideW
+            if steps not in ((1, 1), (2, 2)) or (
+                options.dilationHFactor,
+                options.dilationWFactor,
+            ) != (1, 1):
+                return None
+            kind = "conv" if name == "CONV_2D" else "depthwise"
+            arrays = self._weights(operator, kind)
+            if arrays[0].shape[2] != self._channels[given[0]]:  # in groups
+                return None
+            fields = {"arrays": arrays}
         else:
-            kind, kernel = (
-                "depthwise",
-                kernel[0].reshape(*kernel.shape[1:3], -1, options.depthMultiplier),
-            )
+            return None
+        fields |= {"stride": int(options.strideH), "same": options.padding == _SAME}
+        activation = options.fusedActivationFunction
+        return self._activated(operator, activation, kind, given, number, **fields)
+
+    def _weights(self, operator: Any, kind: str) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Kernel and bias of a convolution as Keras has them."""
+        inputs = operator.inputs
+        kernel = self._real(inputs[1])  # [out, height, width, in], depthwise [1, h, w, out]
+        if len(inputs) > 2 and inputs[2] >= 0:
+            bias = self._real(inputs[2])
+        else:
+            bias = np.zeros(self._graph.tensors[operator.outputs[0]].shape[3], np.float32)
+        if kind == "conv":
+            kernel = kernel.transpose(1, 2, 3, 0)
+        else:
+            each = operator.builtinOptions.depthMultiplier
+            kernel = kernel[0].reshape(*kernel.shape[1:3], -1, each)
         if not (np.isfinite(kernel).all() and np.isfinite(bias).all()):
-            raise EncoderError(f"{self._path}: operation {number} has weights that are not finite")
+            raise EncoderError(
+                f"{self._path}: convolution {len(self.layers)} has weights that are not finite"
+            )
+        return np.ascontiguousarray(kernel), bias
+
+    def _activated(
+        self, operator: Any, activation: int, kind: str, given: list[int], number: int, **more: Any
+    ) -> Layer | None:
+        """A layer with what becomes of values below 0 and of large ones."""
+        if activation not in (_NONE, _RELU, _RELU6):
+            return None
+        tensor = self._graph.tensors[operator.outputs[0]]
+        ends = [6.0] if activation == _RELU6 else []
+        rectified = activation != _NONE
+        if tensor.type in _QUANTISED:
+            scale, zero = self._scale_of(tensor)
+            if scale is None:
+                return None
+            limits = np.iinfo(_DTYPES[tensor.type])
+            ends.append(float((limits.max - zero) * scale))
+            # A rectifier may be told by the range alone: nothing below 0 can be said.
+            rectified |= limits.min == zero
+        greatest = min(ends) if ends and rectified else None
         return Layer(
-            kind,
-            tuple(given),
-            number,
-            (np.ascontiguousarray(kernel), bias),
-            int(options.strideH),
-            options.padding == _SAME,
-            **self._activation(operator),
+            kind, tuple(given), number, rectified=bool(rectified), greatest=greatest, **more
         )
 
-    def _activation(self, operator: Any) -> dict[str, Any]:
-        """Fields of a layer: what becomes of values below 0 and of large ones."""
-        kind = operator.builtinOptions.fusedActivationFunction
-        if kind not in (0, _RELU, _RELU6):
-            raise EncoderError(f"{self._path}: activation {kind} is not known; 0, RELU, RELU6 are")
-        tensor = self._graph.tensors[operator.outputs[0]]
-        ends = [6.0] if kind == _RELU6 else []
-        low = None
-        if tensor.type in _QUANTISED:
-            scale, zero = tensor.quantization.scale[0], tensor.quantization.zeroPoint[0]
-            limits = np.iinfo(_DTYPES[tensor.type])
-            low = (limits.min - zero) * scale
-            ends.append(float((limits.max - zero) * scale))
-        # A rectifier may be told by the range alone: nothing below 0 can be said.
-        rectified = kind != 0 or low == 0
-        return {"rectified": rectified, "greatest": min(ends) if ends and rectified else None}
+    @staticmethod
+    def _scale_of(tensor: Any) -> tuple[Any, Any]:
+        about = tensor.quantization
+        if about is None or about.scale is None or not len(about.scale):
+            return None, None
+        return about.scale[0], about.zeroPoint[0]
 
     def _real(self, index: int) -> NDArray[np.float32]:
         """A constant's values."""
+        index = int(index)
+        index = self._aliases.get(index, index)
         tensor = self._graph.tensors[index]
         data = self._buffers[tensor.buffer].data
         dtype = _DTYPES.get(tensor.type)
@@ -256,44 +336,3 @@ _DTYPES: dict[int, Any] = {
     9: np.int8,
 }
 _QUANTISED = (3, 9)
-
-
-def build(encoder: Encoder, size: tuple[int, int], name: str = "encoder") -> Any:
-    """The encoder as a network, with the file's weights.
-
-    Args:
-        encoder: Of `read`.
-        size: Width and height of its pictures, multiples of 32.
-        name: Of the network.
-
-    Returns:
-        A keras.Model from RGB in 0..1, [batch, height, width, 3], to the list of its features at
-        1/2 to 1/32.
-    """
-    import keras
-    from keras import layers
-
-    picture = keras.Input((size[1], size[0], 3))
-    low, high = encoder.input_range
-    tensors = {0: layers.Rescaling(high - low, low)(picture)}
-    for layer in encoder.layers:
-        given = [tensors[n] for n in layer.inputs]
-        if layer.kind == "pad":
-            x = layers.ZeroPadding2D(layer.padding)(given[0])
-        elif layer.kind == "add":
-            x = layers.Add()(given)
-        else:
-            kernel, bias = layer.arrays
-            padding = "same" if layer.same else "valid"
-            if layer.kind == "conv":
-                made = layers.Conv2D(kernel.shape[3], kernel.shape[:2], layer.stride, padding)
-            else:
-                made = layers.DepthwiseConv2D(
-                    kernel.shape[:2], layer.stride, padding, depth_multiplier=kernel.shape[3]
-                )
-            x = made(given[0])
-            made.set_weights([kernel, bias])
-        if layer.rectified:
-            x = layers.ReLU(layer.greatest)(x)
-        tensors[layer.output] = x
-    return keras.Model(picture, [tensors[n] for n in encoder.levels], name=name)

@@ -12,11 +12,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from models import tflite_encoder
+from models import encoder_network
 from models.compact_network import BACKGROUND, DEPTH, MASK, OVERLAY, WIDTHS, check, head
-from models.tflite_encoder import Encoder
+from models.tflite_encoder import SCALES, Encoder
 
 ENCODER = "encoder"
+# Of the decoders at 1/2, .. 1/32: wide where that is cheap, for what is far or near hangs on what
+# is around it (FastDepth's, arXiv 1903.03273, are 5 wide everywhere, channel by channel).
+_KERNELS = (3, 3, 3, 5, 5)
 
 
 def build(
@@ -45,17 +48,18 @@ def build(
         A keras.Model with inputs and outputs as models.compact_network.build.
 
     Raises:
-        ValueError: A size that is no multiple of 32, no head, or not five widths.
+        ValueError: A size that is no multiple of 32, no head, not five widths, or an encoder that
+            does not halve the size.
     """
     import keras
 
     check(size, heads)
-    if len(widths) != tflite_encoder.SCALES:
-        raise ValueError(f"{len(widths)} widths: the decoders have {tflite_encoder.SCALES} scales")
+    if len(widths) != SCALES:
+        raise ValueError(f"{len(widths)} widths: the decoders have {SCALES} scales")
     seeds = iter(range(seed * 1000, seed * 1000 + 1000))
     shape = (size[1], size[0], 3)
     inputs = {OVERLAY: keras.Input(shape, name=OVERLAY)}
-    features = tflite_encoder.build(encoder, size, ENCODER)
+    features = encoder_network.build(encoder, size, ENCODER)
     levels = {DEPTH: features(inputs[OVERLAY])}
     levels[MASK] = levels[DEPTH]
     if pair:
@@ -84,9 +88,11 @@ def _decoder(levels: Sequence[Any], widths: Sequence[int], seeds: Iterator[int])
         return layers.BatchNormalization()(x)
 
     x = layers.ReLU()(convolve(levels[-1], widths[-1], 1))
-    x = layers.ReLU()(convolve(x, widths[-1], 3))
-    for level, channels in zip(reversed(levels[:-1]), reversed(widths[:-1]), strict=True):
+    x = layers.ReLU()(convolve(x, widths[-1], _KERNELS[-1]))
+    for level, channels, kernel in reversed(
+        list(zip(levels[:-1], widths[:-1], _KERNELS[:-1], strict=True))
+    ):
         x = layers.UpSampling2D(interpolation="bilinear")(convolve(x, channels, 1))
         x = layers.ReLU()(layers.Add()([x, convolve(level, channels, 1)]))
-        x = layers.ReLU()(convolve(x, channels, 3))
+        x = layers.ReLU()(convolve(x, channels, kernel))
     return x

@@ -31,6 +31,16 @@ def _whole_numbers(least: int) -> Callable[[str], tuple[int, ...]]:
     return parse
 
 
+def _range(text: str) -> tuple[float, float]:
+    try:
+        low, high = (float(part) for part in text.split(","))
+    except ValueError:
+        low = high = math.nan
+    if not (math.isfinite(low) and math.isfinite(high) and low < high):
+        raise argparse.ArgumentTypeError(f"{text!r} is not two numbers, the lower first")
+    return low, high
+
+
 def _fed_size(text: str) -> tuple[int, int]:
     size = options.size(text)
     if any(side % STRIDE for side in size):
@@ -94,6 +104,14 @@ def parser() -> options.Parser:
         metavar="compact|FILE",
         help="what halves the picture five times: new layers, or those of a trained network in a "
         ".tflite file, local or gs://, with its weights",
+    )
+    add(
+        "--encoder_range",
+        type=_range,
+        default=None,
+        metavar="LOW,HIGH",
+        help="what --encoder FILE was trained to be fed for black and white, such as "
+        "--encoder_range=-1,1; None: what the file says, and 0,1 if it says nothing",
     )
     options.add_switch(add, "--freeze_encoder", "leave the weights of --encoder FILE as they are")
     add(
@@ -197,6 +215,8 @@ def settings(
     """
     if asked.encoder == COMPACT and asked.freeze_encoder:
         raise UserError("--freeze_encoder: give the --encoder that is to stay as it is")
+    if asked.encoder == COMPACT and asked.encoder_range:
+        raise UserError("--encoder_range: give the --encoder that is to be fed so")
     if asked.encoder != COMPACT and len(asked.widths) != len(WIDTHS):
         raise UserError(
             f"--widths has {len(asked.widths)} numbers: with --encoder {asked.encoder} there are "
@@ -228,4 +248,5 @@ def settings(
         init=init,
         encoder=encoder,
         freeze_encoder=asked.freeze_encoder,
+        encoder_range=asked.encoder_range,
     )

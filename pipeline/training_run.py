@@ -50,11 +50,13 @@ class Run:
         settings: Its settings; the precision is no longer "auto".
         data_sha256: Of its data set.
         threads: CPU threads that it began with.
+        test_sha256: Of the --test_set; None without one.
     """
 
     settings: Settings
     data_sha256: str
     threads: int
+    test_sha256: str | None = None
 
     def write(self, folder: str) -> None:
         """Stores it, before any training."""
@@ -78,9 +80,15 @@ def stored_run(folder: str) -> Run | None:
     try:
         content = json.loads(storage.storage_for(path).read(path))
         fields = content["settings"]
-        for name in ("size", "widths", "blocks"):
-            fields[name] = tuple(fields[name])
-        return Run(Settings(**fields), content["data_sha256"], content["threads"])
+        for name in ("size", "widths", "blocks", "encoder_range"):
+            if fields.get(name) is not None:
+                fields[name] = tuple(fields[name])
+        return Run(
+            Settings(**fields),
+            content["data_sha256"],
+            content["threads"],
+            content.get("test_sha256"),
+        )
     except (OSError, ValueError, KeyError, TypeError) as error:
         if storage.is_gcs(path) and isinstance(error, OSError):
             raise  # Cloud Storage cannot be reached: nothing is wrong with the training
@@ -118,7 +126,9 @@ def is_finished(folder: str) -> bool:
     return storage.storage_for(path).size(path) is not None
 
 
-def check_same(folder: str, stored: Run, asked: Settings, data_sha256: str) -> None:
+def check_same(
+    folder: str, stored: Run, asked: Settings, data_sha256: str, test_sha256: str | None
+) -> None:
     """Raises UserError naming every difference between a stored training and the one asked for."""
     differences = []
     for field in dataclasses.fields(Settings):
@@ -130,6 +140,9 @@ def check_same(folder: str, stored: Run, asked: Settings, data_sha256: str) -> N
             f"  the data set: {stored.data_sha256[:16]} there, {data_sha256[:16]} asked for "
             "(another one, or it was extended)"
         )
+    if stored.test_sha256 != test_sha256:
+        were = (sha256[:16] if sha256 else "none" for sha256 in (stored.test_sha256, test_sha256))
+        differences.append("  --test_set: {} there, {} asked for".format(*were))
     if differences:
         listing = "\n".join(differences)
         raise UserError(

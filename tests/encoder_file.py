@@ -53,17 +53,48 @@ def network(separable: bool = True, halvings: int = 5) -> tuple[Any, list[Any]]:
     return keras.Model(picture, layers.Conv2D(1, 1)(x)), levels
 
 
-def write(path: Path, model: Any, quantised: bool = False) -> Path:
-    """A .tflite file of a network; quantised: uint8 for 0..1 in, 8 bits inside."""
+def chain(*between: Any) -> tuple[Any, list[Any]]:
+    """Five 3x3 convolutions by 2, and other layers after the second; and its features."""
+    import keras
+    from keras import layers
+
+    picture = keras.Input((SIZE, SIZE, 3), batch_size=1)
+    x, levels = picture, []
+    for scale, channels in enumerate(CHANNELS):
+        x = layers.Conv2D(channels, 3, 2, "same", activation="relu")(x)
+        for layer in between if scale == 1 else ():
+            x = layer(x)
+        levels.append(x)
+    return keras.Model(picture, x), levels
+
+
+def write(
+    path: Path,
+    model: Any,
+    quantised: bool = False,
+    fed: tuple[float, float] = (0, 1),
+    picture: str = "uint8",
+) -> Path:
+    """A .tflite file of a network.
+
+    Args:
+        path: The file.
+        model: The network.
+        quantised: Whether it has 8 bits inside.
+        fed: What it is fed for black and white, if quantised.
+        picture: Numbers of the picture, if quantised.
+    """
     import tensorflow as tf
 
     converter = tf.lite.TFLiteConverter.from_keras_model(model)
     if quantised:
         pictures = np.random.default_rng(0).random((20, 1, SIZE, SIZE, 3), np.float32)
         pictures[0], pictures[1] = 0, 1
+        pictures = pictures * (fed[1] - fed[0]) + fed[0]
         converter.optimizations = [tf.lite.Optimize.DEFAULT]
         converter.representative_dataset = lambda: ([picture] for picture in pictures)
         converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
-        converter.inference_input_type = converter.inference_output_type = tf.uint8
+        converter.inference_input_type = tf.dtypes.as_dtype(picture)
+        converter.inference_output_type = converter.inference_input_type
     path.write_bytes(converter.convert())
     return path

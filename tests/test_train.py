@@ -216,6 +216,9 @@ def test_a_test_set_of_other_foregrounds(data_set, record_set, tmp_path, capsys)
     assert card["data_set"]["test_set"]["format"] == "tfrecord"
     assert card["data_set"]["test_set"]["foregrounds_trained_with"] == 2
     assert card["metrics"]["test"]["samples"] == 5
+    capsys.readouterr()
+    assert main(train_arguments(data_set, folder, *more[2:])) == 2
+    assert "--test_set: " in capsys.readouterr().err
     moved = tmp_path / "moved"
     shutil.copytree(data_set, moved)
     job = json.loads((moved / "_work" / "job.json").read_text())

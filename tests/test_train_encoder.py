@@ -101,11 +101,31 @@ def test_wrong_use_is_told(data_set, file, tmp_path, capsys):
         (file, ("--widths", "4,8"), "--widths has 2 numbers"),
         (file, ("--blocks", "0,1,1,1,1"), "--blocks is of the compact encoder"),
         ("compact", ("--freeze_encoder",), "give the --encoder that is to stay"),
+        ("compact", ("--encoder_range", "0,1"), "give the --encoder that is to be fed so"),
     ):
         command = arguments(data_set, tmp_path / "m", given, *more)
         assert main(command) == 2
         assert words in capsys.readouterr().err, words
     assert not (tmp_path / "m" / "card.json").exists()
+
+
+def test_what_cannot_begin_deletes_nothing(trained, data_set, file, tmp_path, capsys):
+    """--overwrite, and first weights that cannot be used."""
+    before = {p: p.read_bytes() for p in trained.rglob("*") if p.is_file()}
+    spoilt = tmp_path / "spoilt.tflite"
+    spoilt.write_bytes(file.read_bytes()[:2000])
+    for command, words in (
+        (arguments(data_set, trained, spoilt, "--overwrite"), "not a TensorFlow Lite file"),
+        (arguments(data_set, trained, file, "--overwrite", "--init", "builtin"), "another shape"),
+    ):
+        assert main(command) == 2
+        assert words in capsys.readouterr().err
+    assert {p: p.read_bytes() for p in trained.rglob("*") if p.is_file()} == before
+
+
+def test_another_range_is_another_training(trained, data_set, file, capsys):
+    assert main(arguments(data_set, trained, file, *TRAINED, "--encoder_range=-1,1")) == 2
+    assert "--encoder_range: None there, -1.0,1.0 asked for" in capsys.readouterr().err
 
 
 def test_another_encoder_is_another_training(trained, data_set, file, tmp_path, capsys):

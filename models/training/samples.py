@@ -100,6 +100,7 @@ class Settings:
         init: What the first weights are of: "new", "builtin" or the SHA-256 of a trained network.
         encoder: "compact", or the SHA-256 of the file whose encoder the network begins with.
         freeze_encoder: Whether that keeps its weights.
+        encoder_range: What the pixel values 0 and 255 become for it; None: what its file says.
     """
 
     inputs: str
@@ -119,6 +120,7 @@ class Settings:
     init: str = "new"
     encoder: str = COMPACT
     freeze_encoder: bool = False
+    encoder_range: tuple[float, float] | None = None
 
     @property
     def pair(self) -> bool:
