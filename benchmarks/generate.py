@@ -343,7 +343,7 @@ def plot(results: Results, path: str) -> None:
         axis.set(xscale="log", yscale="log", xlabel="samples", title=f"{size}x{size} stored")
         axis.grid(True, which="both", alpha=0.3)
     axes[0][0].set_ylabel("CPU time a sample, microseconds")
-    axes[0][0].legend()
+    axes[0][0].legend(fontsize="small")
     figure.tight_layout()
     figure.savefig(path, dpi=110)
 
