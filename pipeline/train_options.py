@@ -244,7 +244,7 @@ def settings(
         precision=asked.precision,
         deterministic=asked.deterministic,
         widths=asked.widths,
-        blocks=asked.blocks,
+        blocks=asked.blocks if encoder == COMPACT else (),
         init=init,
         encoder=encoder,
         freeze_encoder=asked.freeze_encoder,

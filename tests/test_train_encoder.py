@@ -61,6 +61,7 @@ def test_a_frozen_encoder_stays_the_files(trained, file):
         np.testing.assert_array_equal(ours, theirs)
     card = json.loads((trained / "card.json").read_text())
     assert card["training"]["freeze_encoder"] is True
+    assert card["training"]["blocks"] == []
     assert card["training"]["encoder"] == file_sha256(str(file))
 
 
