@@ -18,7 +18,7 @@ demo: $(VENV)/.ready
 
 picture: demo
 	$(BIN)/fgbg report $(DEMO)
-	$(BIN)/python tests/headless.py $(DEMO)/index.html docs/images/report.png
+	$(BIN)/python tests/helpers/headless.py $(DEMO)/index.html docs/images/report.png
 
 test: lint
 	$(BIN)/python -m pytest -q -n 2 --dist loadfile --durations=15
@@ -26,7 +26,13 @@ test: lint
 lint: $(VENV)/.ready
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	mkdir -p build/types/fgbg
+	ln -sfn $(addprefix $(CURDIR)/,fgbg/__init__.py fgbg/__main__.py fgbg/py.typed) build/types/fgbg/
+	ln -sfn $(addprefix $(CURDIR)/,files models transforms pipeline) build/types/fgbg/
+	ln -sfn $(addprefix $(CURDIR)/,tools) build/types/
 	$(BIN)/mypy
+
+# mypy has to be shown the packages under their installed names: build/types/fgbg/pipeline -> pipeline.
 
 # The pinned requirements first, then this project by reference: done again only when they change.
 $(VENV)/.ready: requirements-dev.txt setup.py

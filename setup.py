@@ -1,8 +1,13 @@
 """Packaging of fgbg. requirements.txt pins everything; here is only what is needed at least."""
 
+import re
 from pathlib import Path
 
 from setuptools import find_packages, setup
+
+HERE = Path(__file__).parent
+# Top-level folders of the checkout that are installed as fgbg.NAME.
+ROOMS = ["files", "models", "transforms", "pipeline"]
 
 REQUIREMENTS = [
     "apache-beam[gcp]>=2.77,<2.78",
@@ -45,15 +50,27 @@ GPU = ["tensorflow[and-cuda]>=2.21,<2.22; sys_platform == 'linux'"]
 
 setup(
     name="fgbg",
-    version="0.1.0",
+    version=re.search(r'^__version__ = "(.+)"$', (HERE / "fgbg/__init__.py").read_text(), re.M)[1],
     description="Large labelled data sets for monocular depth and segmentation",
-    long_description=Path(__file__).with_name("README.md").read_text(encoding="utf-8"),
+    long_description=(HERE / "README.md").read_text(encoding="utf-8"),
     long_description_content_type="text/markdown",
     license="Apache-2.0",
     python_requires=">=3.10,<3.14",
-    packages=find_packages(include=["pipeline*", "transforms*", "models*"]),
-    package_data={"models": ["builtin.npz"], "transforms.report": ["page.css"]},
+    packages=[
+        "fgbg",
+        *(
+            f"fgbg.{name}"
+            for room in ROOMS
+            for name in find_packages(HERE, include=[room, f"{room}.*"])
+        ),
+    ],
+    package_dir={f"fgbg.{room}": room for room in ROOMS},
+    package_data={
+        "fgbg": ["py.typed"],
+        "fgbg.models.depth": ["builtin.npz"],
+        "fgbg.transforms.report": ["page.css"],
+    },
     install_requires=REQUIREMENTS,
     extras_require={"dev": DEVELOPMENT, "gpu": GPU},
-    entry_points={"console_scripts": ["fgbg = pipeline.__main__:main"]},
+    entry_points={"console_scripts": ["fgbg = fgbg.pipeline.__main__:main"]},
 )

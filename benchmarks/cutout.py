@@ -21,9 +21,10 @@ from typing import Any, NamedTuple
 import cv2
 import numpy as np
 
-from transforms import catalogue, pictures
-from transforms.cutout import automatic, finish
-from transforms.cutout.found import Rejected
+from fgbg.transforms.cutout import automatic, finish
+from fgbg.transforms.cutout.found import Rejected
+from fgbg.transforms.dataset import catalogue
+from fgbg.transforms.pixels import pictures
 
 # Of the photos at hand: those without a thing of their own in front.
 UNCLUTTERED = ["bg_003", "bg_008", "bg_011", "bg_031", "bg_034", "bg_036", "bg_065", "bg_102"]

@@ -18,7 +18,6 @@ import json
 import multiprocessing
 import os
 import platform
-import sys
 import tempfile
 import time
 from collections.abc import Callable
@@ -27,10 +26,7 @@ from typing import Any
 
 import numpy as np
 
-ROOT = Path(__file__).resolve().parent.parent
-sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
-
-from models.densedepth import Architecture, build_network, layer_specs, multiply_adds  # noqa: E402
+from fgbg.models.depth.densedepth import Architecture, build_network, layer_specs, multiply_adds
 
 Run = Callable[[np.ndarray], Any]
 _MATRIX = 4096
@@ -90,7 +86,7 @@ def variants(arrays: dict[str, tuple[np.ndarray, ...]], precisions: list[str]) -
     """Ours in each precision, then Keras' ways with the published network."""
     import keras
 
-    from models.densedepth_layers import metres_from_raw
+    from fgbg.models.depth.densedepth_layers import metres_from_raw
 
     def depth(network: Any) -> Callable[[Any], Any]:
         return lambda u: metres_from_raw(network(keras.ops.cast(u, "float32") / 255.0), 10.0)
@@ -199,8 +195,8 @@ def compare(sizes: list[tuple[int, int]], batches: list[int], asked: argparse.Na
 
 def bare(path: str, model_json: str, side: int, seconds: float, ready: Any, rate: Any) -> None:
     """What a process of the bare network does: predicts units of 20 pictures, tells its rate."""
-    from models import depth_network
-    from models.depth_card import DepthModel
+    from fgbg.models.depth import depth_network
+    from fgbg.models.depth.depth_card import DepthModel
 
     model = DepthModel.from_dict(json.loads(model_json))
     network = depth_network.load(path, model, (side, side), 1, 20)
@@ -218,9 +214,8 @@ def job(
     side: int, precision: str, workers: int, backgrounds: tuple[int, int], seconds: float
 ) -> None:
     """Prints the rate inside `fgbg generate` beside the bare network's, process for process."""
-    from densedepth_file import densedepth, write
-
-    from models import depth_card
+    from fgbg.models.depth import depth_card
+    from tests.helpers.densedepth_file import densedepth, write
 
     with tempfile.TemporaryDirectory() as folder:
         path = str(write(densedepth(), Path(folder) / "random.h5"))
@@ -270,9 +265,8 @@ def in_one_worker(path: str, precision: str, side: int, backgrounds: int) -> Non
     Unlike wall time it tells the same on a machine that others use too. What a job costs once (the
     graph's start, the sample sheets) drops out as the difference of two jobs.
     """
-    from conftest import make_in_process
-
-    from models import depth_card, depth_network
+    from fgbg.models.depth import depth_card, depth_network
+    from tests.helpers.data_sets import make_in_process
 
     model = depth_card.inspect(path, precision=precision)
     network = depth_network.load(path, model, (side, side), 1, 20)
@@ -315,7 +309,8 @@ def _job_options(path: str, precision: str, side: int) -> list[str]:
 def _inputs(folder: Path, backgrounds: int) -> Path:
     """Backgrounds in bg/ and one foreground in fg/ of a new folder."""
     import cv2
-    from conftest import disc, photo
+
+    from tests.helpers.pictures import disc, photo
 
     inputs = folder / f"in{backgrounds}"
     for name in ("bg", "fg"):
@@ -330,7 +325,7 @@ def _generate(
     folder: str, path: str, side: int, precision: str, workers: int, backgrounds: int
 ) -> tuple[int, float, float]:
     """Samples, wall time and depth's share of the workers' time of one job."""
-    from pipeline.__main__ import main
+    from fgbg.pipeline.__main__ import main
 
     inputs, output = _inputs(Path(folder), backgrounds), Path(folder) / f"out{backgrounds}"
     start = time.perf_counter()
@@ -374,7 +369,7 @@ def main() -> None:
     asked = parser.parse_args()
     os.environ["KERAS_BACKEND"] = asked.backend
     if asked.backend == "tensorflow":
-        from models import tensorflow_process
+        from fgbg.models import tensorflow_process
 
         tensorflow_process.start(asked.threads)
     import keras

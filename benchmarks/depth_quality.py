@@ -25,11 +25,12 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from models import depth_card, depth_metrics, depth_network
-from models.depth_network import DepthNetwork
-from pipeline.depth import find_pairs, resize_depth
-from transforms import catalogue, compositing, pictures
-from transforms.pictures import Array
+from fgbg.models.depth import depth_card, depth_metrics, depth_network
+from fgbg.models.depth.depth_network import DepthNetwork
+from fgbg.pipeline.commands.depth import find_pairs, resize_depth
+from fgbg.transforms.dataset import catalogue
+from fgbg.transforms.pixels import compositing, pictures
+from fgbg.transforms.pixels.pictures import Array
 
 _SIDE = 56  # pictures are compared with guesses at this size: planes have no detail
 _STEPS = 60

@@ -4,7 +4,7 @@
 
 One process, CPU time, nothing written. Units are composed as `fgbg generate` composes them, and
 coded by a loop of cv2.imencode over whole pictures (as plain JPEG, as JPEG with restart markers, as
-PNG) and by transforms.jpeg_splice and transforms.png_mask. All ways take their turn at each unit,
+PNG) and by pixels.jpeg.splice and pixels.png_mask. All ways take their turn at each unit,
 and the fastest of some turns counts, so that other programs on the machine disturb them alike.
 Preparing a background is paid once for all of its units and stands apart, as does composing. Every
 spliced file is compared with that of the whole picture.
@@ -26,9 +26,11 @@ from typing import Any
 import cv2
 import numpy as np
 
-from transforms import catalogue, compositing, jpeg_splice, pictures, placement, png_mask
-from transforms.compositing import Background, Composed, inside
-from transforms.placement import Box
+from fgbg.transforms.dataset import catalogue
+from fgbg.transforms.pixels import compositing, pictures, placement, png_mask
+from fgbg.transforms.pixels.compositing import Background, Composed, inside
+from fgbg.transforms.pixels.jpeg import splice as jpeg_splice
+from fgbg.transforms.pixels.placement import Box
 
 PLACEMENTS, FG_SCALE = 20, (0.3, 0.6)
 MCU = {"overlay": 16, "mask": 8}

@@ -39,23 +39,19 @@ import loops
 import numpy as np
 from loops import Task
 
-from pipeline.merge import merge
-from transforms import (
-    allocation,
-    catalogue,
-    commit,
-    compose,
-    encode_unit,
-    records,
-    shards,
-    storage,
-    tfrecord_file,
-    write,
-)
-from transforms import job as jobs
-from transforms.catalogue import BACKGROUND, FOREGROUND
-from transforms.job import IMAGES, TFRECORD, Configuration, Job
-from transforms.work_unit import WorkUnit
+from fgbg.files import storage
+from fgbg.pipeline.data_set.merge import merge
+from fgbg.transforms.dataset import catalogue
+from fgbg.transforms.dataset.catalogue import BACKGROUND, FOREGROUND
+from fgbg.transforms.job import commit
+from fgbg.transforms.job import job as jobs
+from fgbg.transforms.job.job import IMAGES, TFRECORD, Configuration, Job
+from fgbg.transforms.job.work_unit import WorkUnit
+from fgbg.transforms.pixels import allocation, coding, encode_unit
+from fgbg.transforms.records import file as tfrecord_file
+from fgbg.transforms.records import record as records
+from fgbg.transforms.records import shards
+from fgbg.transforms.steps import compose, write
 
 CANVAS, PLACEMENTS, QUALITY = (448, 448), 20, 95
 FG_SCALE = (0.3, 0.6)
@@ -132,7 +128,7 @@ def differences(tree: str, blocks: str, by_hand: str, task: Task, unit: WorkUnit
             if kind == "overlay":
                 recorded = cv2.imdecode(np.frombuffer(record.overlay, np.uint8), -1)
             else:  # without loss there, so that only the JPEG is to be thresholded
-                recorded = records.decode_mask(record.mask_png)
+                recorded = coding.decode_mask(record.mask_png)
                 expected = np.where(expected >= 128, np.uint8(255), np.uint8(0))
             other += not np.array_equal(recorded, expected)
     return other
@@ -303,7 +299,7 @@ def measure_commands(
     made = 2 * PLACEMENTS * len(backgrounds) * len(foregrounds)
     bg, fg = (links(p, f"{folder}/{n}") for p, n in ((backgrounds, "bg"), (foregrounds, "fg")))
     given = new_data_set(folder, IMAGES, size, backgrounds, foregrounds)[0]
-    common = ["-m", "pipeline", "generate", "--backgrounds", bg, "--foregrounds", fg]
+    common = ["-m", "fgbg", "generate", "--backgrounds", bg, "--foregrounds", fg]
     common += ["--size", str(size), "--canvas", str(CANVAS[0]), "--placements", str(PLACEMENTS)]
     common += ["--depth_model", "none", "--workers", "1", "--splits", "train=1"]
     by_hand = [str(Path(loops.__file__)), "--data_set", given]

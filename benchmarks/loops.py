@@ -23,12 +23,12 @@ import cv2
 import numpy as np
 from PIL import Image, ImageOps
 
-from transforms import compositing, pictures, placement
-from transforms import job as jobs
-from transforms.job import Job
-from transforms.pictures import Array
-from transforms.placement import Box
-from transforms.work_unit import WorkUnit, sample_numbers, units_of_background
+from fgbg.transforms.job import job as jobs
+from fgbg.transforms.job.job import Job
+from fgbg.transforms.job.work_unit import WorkUnit, sample_numbers, units_of_background
+from fgbg.transforms.pixels import compositing, pictures, placement
+from fgbg.transforms.pixels.pictures import Array
+from fgbg.transforms.pixels.placement import Box
 
 Loop = Callable[["Task", str], None]
 

@@ -72,7 +72,7 @@ def _folder(path: Path, files: list[Path]) -> Path:
 
 
 def _fgbg(*arguments: str | Path) -> None:
-    command = [sys.executable, "-m", "pipeline", *map(str, arguments)]
+    command = [sys.executable, "-m", "fgbg", *map(str, arguments)]
     print(f"$ fgbg {shlex.join(command[3:])}", flush=True)
     subprocess.run(command, check=True)
 

@@ -19,10 +19,11 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from models import depth_card, depth_metrics, depth_network
-from pipeline.depth import resize_depth
-from transforms import catalogue, pictures
-from transforms.pictures import Array
+from fgbg.models.depth import depth_card, depth_metrics, depth_network
+from fgbg.pipeline.commands.depth import resize_depth
+from fgbg.transforms.dataset import catalogue
+from fgbg.transforms.pixels import pictures
+from fgbg.transforms.pixels.pictures import Array
 
 _CANVAS = 448
 

@@ -22,7 +22,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from transforms import catalogue
+from fgbg.transforms.dataset import catalogue
 
 PLACEMENTS = 20
 FORMS = ("images", "tfrecord")
@@ -38,7 +38,7 @@ def links(paths: list[str], folder: str) -> str:
 
 def write(inputs: tuple[str, str], output: str, form: str, workers: int) -> dict[str, Any]:
     """Makes a data set: seconds of the command, and what it says of its own run."""
-    command = [sys.executable, "-m", "pipeline", "generate", "--format", form]
+    command = [sys.executable, "-m", "fgbg", "generate", "--format", form]
     command += ["--backgrounds", inputs[0], "--foregrounds", inputs[1], "--output", output]
     command += ["--depth_model", "none", "--splits", "train=1", "--workers", str(workers)]
     start = time.perf_counter()

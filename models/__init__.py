@@ -1,1 +1,1 @@
-"""The depth networks: loading them from files and running them on pictures."""
+"""Networks: depth, segmentation, trained ones: what each is, opening, running, training it."""

@@ -1,3 +1,1 @@
-"""What runs: the command line, its options, the graph on one page, and the launchers."""
-
-__version__ = "0.1.0"
+"""The command line, the graph on one page, and what launches it."""

@@ -1,4 +1,4 @@
-"""The command line: `fgbg COMMAND ...`, the same as `python -m pipeline COMMAND ...`."""
+"""The command line: `fgbg COMMAND ...`, the same as `python -m fgbg COMMAND ...`."""
 
 from __future__ import annotations
 
@@ -7,23 +7,44 @@ import importlib
 import os
 import sys
 
-from pipeline import __version__
-from pipeline.exit_codes import INTERRUPTED, SOME_FAILED, WRONG_USE, UserError
+from fgbg import __version__
+from fgbg.pipeline.exit_codes import INTERRUPTED, SOME_FAILED, WRONG_USE, UserError
 
 # Module of each command and what it does. Imported when asked for: --help stays quick.
 _COMMANDS = {
-    "collect": ("pipeline.collect", "search and download pictures to make a data set of"),
-    "generate": ("pipeline.generate", "make a data set, resume one, or extend one"),
-    "depth": ("pipeline.depth", "depth of given pictures, and how right a depth network is"),
-    "train": ("pipeline.train", "train a network on a data set: mask and depth of a picture"),
-    "predict": ("pipeline.predict", "mask and depth of given pictures by a trained network"),
-    "cutout": ("pipeline.cutout", "cut the things out of photos: foregrounds with transparency"),
-    "verify": ("pipeline.verify", "read a data set back and prove it"),
-    "report": ("pipeline.report", "make the report of a finished data set again: index.html"),
-    "show": ("pipeline.show", "draw one sample of a data set"),
-    "export": ("pipeline.export", "write a data set as COCO or WebDataset"),
-    "convert": ("pipeline.convert", "from image files to TFRecords, or back"),
-    "template-metadata": ("pipeline.template_metadata", "print the Flex Template's metadata.json"),
+    "collect": (
+        "fgbg.pipeline.commands.collect",
+        "search and download pictures to make a data set of",
+    ),
+    "generate": ("fgbg.pipeline.commands.generate", "make a data set, resume one, or extend one"),
+    "depth": (
+        "fgbg.pipeline.commands.depth",
+        "depth of given pictures, and how right a depth network is",
+    ),
+    "train": (
+        "fgbg.pipeline.commands.train",
+        "train a network on a data set: mask and depth of a picture",
+    ),
+    "predict": (
+        "fgbg.pipeline.commands.predict",
+        "mask and depth of given pictures by a trained network",
+    ),
+    "cutout": (
+        "fgbg.pipeline.commands.cutout",
+        "cut the things out of photos: foregrounds with transparency",
+    ),
+    "verify": ("fgbg.pipeline.commands.verify", "read a data set back and prove it"),
+    "report": (
+        "fgbg.pipeline.commands.report",
+        "make the report of a finished data set again: index.html",
+    ),
+    "show": ("fgbg.pipeline.commands.show", "draw one sample of a data set"),
+    "export": ("fgbg.pipeline.commands.export", "write a data set as COCO or WebDataset"),
+    "convert": ("fgbg.pipeline.commands.convert", "from image files to TFRecords, or back"),
+    "template-metadata": (
+        "fgbg.pipeline.options.template_metadata",
+        "print the Flex Template's metadata.json",
+    ),
 }
 _SINGLE_THREADED = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")
 

@@ -9,15 +9,15 @@ from collections.abc import Iterator
 import apache_beam as beam
 from apache_beam.options.pipeline_options import GoogleCloudOptions
 
-from models.depth_card import DENSEDEPTH
-from pipeline.graph_arguments import GraphArguments, SliceOfShards
-from transforms.compose import FAILED, Compose, DropCommitted
-from transforms.estimate_depth import DepthModelHandler, EstimateDepth
-from transforms.join_shards import JoinShard, JoinShards
-from transforms.run_made import Made, added_up, made_now, timings
-from transforms.summarise import Summary, summarise
-from transforms.work_unit import WorkUnit, units_of_background
-from transforms.write import RecordFailure, Write
+from fgbg.models.depth.depth_card import DENSEDEPTH
+from fgbg.pipeline.workers.arguments import GraphArguments, SliceOfShards
+from fgbg.transforms.job.work_unit import WorkUnit, units_of_background
+from fgbg.transforms.steps.compose import FAILED, Compose, DropCommitted
+from fgbg.transforms.steps.estimate_depth import DepthModelHandler, EstimateDepth
+from fgbg.transforms.steps.join_shards import JoinShard, JoinShards
+from fgbg.transforms.steps.run_made import Made, added_up, made_now, timings
+from fgbg.transforms.steps.summarise import Summary, summarise
+from fgbg.transforms.steps.write import RecordFailure, Write
 
 
 def work_units(background: int, arguments: GraphArguments) -> Iterator[WorkUnit]:

@@ -8,7 +8,7 @@ from typing import TextIO
 
 from tqdm import tqdm
 
-from transforms.quantities import byte_size, duration
+from fgbg.transforms.quantities import byte_size, duration
 
 __all__ = ["Progress", "byte_size", "duration"]
 

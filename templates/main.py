@@ -9,9 +9,9 @@ from __future__ import annotations
 import os
 import sys
 
-from pipeline.__main__ import main
-from pipeline.beam_options import beam_option_names
-from pipeline.options import generate_parser
+from fgbg.pipeline.__main__ import main
+from fgbg.pipeline.options.beam import beam_option_names
+from fgbg.pipeline.options.parser import generate_parser
 
 # Set by the Dockerfile: launcher and workers are the same image.
 IMAGE = "FGBG_IMAGE"

@@ -1,1 +1,1 @@
-"""The steps of the graph: plain functions on arrays, and thin Beam transforms over them."""
+"""From pictures to a data set: plain functions on arrays, and thin Beam steps over them."""

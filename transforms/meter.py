@@ -13,7 +13,7 @@ import time
 from collections.abc import Iterator, MutableSequence, Sequence
 from typing import Any
 
-from transforms.work_unit import WorkUnit
+from fgbg.transforms.job.work_unit import WorkUnit
 
 NAMESPACE = "fgbg"
 COUNTERS = (

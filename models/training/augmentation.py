@@ -10,7 +10,7 @@ from __future__ import annotations
 import itertools
 from typing import Any
 
-from models.compact_network import BACKGROUND, DEPTH, MASK, OVERLAY
+from fgbg.models.trained.compact_network import BACKGROUND, DEPTH, MASK, OVERLAY
 
 # Random numbers that a sample needs.
 DRAWS = 5

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from models.training.samples import TrainingError
+from fgbg.models.training.samples import TrainingError
 
 _VERSION = 1
 _STATE = "state"

@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from models import depth_metrics
-from models.compact_network import BACKGROUND, DEPTH, MASK, OVERLAY
-from models.depth_metrics import Metrics
-from models.training import fit, input_pipeline
-from models.training.samples import DataSet, Settings
+from fgbg.models.depth import depth_metrics
+from fgbg.models.depth.depth_metrics import Metrics
+from fgbg.models.trained.compact_network import BACKGROUND, DEPTH, MASK, OVERLAY
+from fgbg.models.training import fit, input_pipeline
+from fgbg.models.training.samples import DataSet, Settings
 
 MASK_THRESHOLD = 0.5
 
@@ -87,7 +87,7 @@ def evaluate(
     """Measures a network on a split, at the size that it is fed.
 
     Args:
-        network: A keras.Model of models.compact_network.
+        network: A keras.Model of fgbg.models.trained.compact_network.
         data: The data set.
         split: Which samples.
         settings: Of the training.
@@ -100,7 +100,7 @@ def evaluate(
     Returns:
         Measures: "mask" has iou and dice over all pixels of all samples together, mean_iou and
         mean_dice as means over samples; "depth" the means over samples of
-        models.depth_metrics.Metrics; "constant_depth" and "all_foreground" are the guesses.
+        depth.depth_metrics.Metrics; "constant_depth" and "all_foreground" are the guesses.
     """
     import tensorflow as tf
 

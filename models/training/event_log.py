@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from models.compact_network import DEPTH, MASK, OVERLAY
-from models.training.evaluate import Example
+from fgbg.models.trained.compact_network import DEPTH, MASK, OVERLAY
+from fgbg.models.training.evaluate import Example
 
 _VALIDATION = "val_"
 

@@ -13,10 +13,10 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from models.compact_network import DEPTH, MASK
-from models.training import checkpoint, input_pipeline, losses
-from models.training.checkpoint import State
-from models.training.samples import (
+from fgbg.models.trained.compact_network import DEPTH, MASK
+from fgbg.models.training import checkpoint, input_pipeline, losses
+from fgbg.models.training.checkpoint import State
+from fgbg.models.training.samples import (
     TRAIN,
     VALIDATION,
     DataSet,

@@ -11,9 +11,9 @@ from typing import Any
 
 import numpy as np
 
-from models.compact_network import BACKGROUND, DEPTH, MASK, OVERLAY
-from models.training import augmentation
-from models.training.samples import TRAIN, DataSet, Files, Records, Settings, steps_of_epoch
+from fgbg.models.trained.compact_network import BACKGROUND, DEPTH, MASK, OVERLAY
+from fgbg.models.training import augmentation
+from fgbg.models.training.samples import TRAIN, DataSet, Files, Records, Settings, steps_of_epoch
 
 KEY, _DRAWS = "key", "draws"
 MASK_THRESHOLD = 128
@@ -146,7 +146,7 @@ def _threaded(stream: Any, threads: int) -> Any:
 
     options = tf.data.Options()
     options.deterministic = True
-    # TensorFlow's own pool between operations has one thread here (models.tensorflow_process).
+    # TensorFlow's own pool between operations has one thread here (fgbg.models.tensorflow_process).
     options.threading.private_threadpool_size = threads
     return stream.with_options(options)
 

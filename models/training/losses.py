@@ -22,8 +22,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from models.compact_network import DEPTH, MASK, SPAN
-from models.training.samples import nearest_m
+from fgbg.models.trained.compact_network import DEPTH, MASK, SPAN
+from fgbg.models.training.samples import nearest_m
 
 POINTWISE_WEIGHT = 0.1
 WINDOW, SIGMA = 11, 1.5

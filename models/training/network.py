@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from models import compact_network, transfer_network
-from models.tflite_encoder import Encoder
-from models.training.samples import Settings, TrainingError
+from fgbg.models.trained import compact_network, transfer_network
+from fgbg.models.trained.tflite_encoder import Encoder
+from fgbg.models.training.samples import Settings, TrainingError
 
 _HEAD, _COLOURS = "_raw", 3
 # What a new depth head's kernel is scaled by, so that it begins almost flat.
@@ -93,7 +93,7 @@ def transfer(source: Any, target: Any) -> int:
     background counts nothing at first.
 
     Args:
-        source: A keras.Model of models.compact_network.
+        source: A keras.Model of fgbg.models.trained.compact_network.
         target: Likewise; its heads that the source does not have keep their weights.
 
     Returns:

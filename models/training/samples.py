@@ -9,7 +9,15 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from models.compact_network import BACKGROUND, BLOCKS, DEPTH, MASK, OVERLAY, SPAN, WIDTHS
+from fgbg.models.trained.compact_network import (
+    BACKGROUND,
+    BLOCKS,
+    DEPTH,
+    MASK,
+    OVERLAY,
+    SPAN,
+    WIDTHS,
+)
 
 TRAIN, VALIDATION, TEST = "train", "validation", "test"
 SPLITS = (TRAIN, VALIDATION, TEST)

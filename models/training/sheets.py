@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from models.compact_network import BACKGROUND, DEPTH, MASK, OVERLAY
-from models.training.evaluate import Example
+from fgbg.models.trained.compact_network import BACKGROUND, DEPTH, MASK, OVERLAY
+from fgbg.models.training.evaluate import Example
 
 _DPI = 110
 

@@ -16,8 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from transforms.collect.candidate import Checks
-from transforms.pictures import Array, PictureError, read_picture
+from fgbg.transforms.collect.candidate import Checks
+from fgbg.transforms.pixels.pictures import Array, PictureError, read_picture
 
 _FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF")
 # Grey levels. A wall of one colour with JPEG noise stays below, a foggy landscape is above.
@@ -27,7 +27,7 @@ _LEAST_DEVIATION = 4.0
 _MOST_OF_ONE_COLOUR, _NEAR_COLOUR = 0.985, 8
 _SMALL = 32
 # Bits of 64 that may differ. Re-encoding and scaling change 0 to 6 bits of either hash; different
-# photos differ in about 32 (tests/test_collect_check.py measures both).
+# photos differ in about 32 (tests/transforms/collect/test_check.py measures both).
 _NEAR_DCT, _NEAR_GRADIENT = 10, 12
 # Of 255; re-encoding changes 3 at most.
 _NEAR_CHROMA = 14

@@ -12,9 +12,9 @@ import re
 import unicodedata
 from collections.abc import Collection, Iterable, Sequence
 
-from transforms.collect.candidate import GOOD, Query, Record, short_hash
-from transforms.collect.check import Gallery
-from transforms.collect.state import Chosen, Named
+from fgbg.transforms.collect.candidate import GOOD, Query, Record, short_hash
+from fgbg.transforms.collect.check import Gallery
+from fgbg.transforms.collect.state import Chosen, Named
 
 # Share of results that turn out good, as first expected, and the bounds of later estimates.
 _FIRST_YIELD, _LEAST_YIELD, _GREATEST_YIELD = 0.75, 0.25, 0.95

@@ -11,10 +11,10 @@ from collections.abc import Sequence
 import cv2
 import numpy as np
 
-from transforms import storage
-from transforms.collect.state import threads_for
-from transforms.ordered_map import in_order
-from transforms.pictures import Array, PictureError, read_picture, resize
+from fgbg.files import storage
+from fgbg.files.ordered_map import in_order
+from fgbg.transforms.collect.state import threads_for
+from fgbg.transforms.pixels.pictures import Array, PictureError, read_picture, resize
 
 FOLDER = "PlotImages"
 _COLUMNS, _ROWS = 8, 12

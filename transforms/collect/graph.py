@@ -6,9 +6,9 @@ import dataclasses
 
 import apache_beam as beam
 
-from transforms.collect.candidate import Found, Query, Settings
-from transforms.collect.publish import publish
-from transforms.collect.steps import Check, Download, DropBySize, Search, Write, first_found
+from fgbg.transforms.collect.candidate import Found, Query, Settings
+from fgbg.transforms.collect.publish import publish
+from fgbg.transforms.collect.steps import Check, Download, DropBySize, Search, Write, first_found
 
 
 @dataclasses.dataclass(frozen=True)

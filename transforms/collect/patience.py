@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from transforms.collect.web import Answer, StoppedError, WebError
+from fgbg.transforms.collect.web import Answer, StoppedError, WebError
 
 # Answers that a later try may better.
 LATER = frozenset((408, 425, 429, 500, 502, 503, 504))

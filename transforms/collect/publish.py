@@ -9,15 +9,16 @@ import io
 from collections.abc import Sequence
 from typing import Any
 
-from transforms import catalogue, storage
-from transforms.catalogue import natural_order
-from transforms.collect import state
-from transforms.collect.candidate import GOOD, Query, Record
-from transforms.collect.check import Gallery, perceptual_hashes
-from transforms.collect.choose import choose
-from transforms.collect.state import Chosen
-from transforms.ordered_map import in_order
-from transforms.pictures import PictureError, read_picture
+from fgbg.files import storage
+from fgbg.files.ordered_map import in_order
+from fgbg.transforms.collect import state
+from fgbg.transforms.collect.candidate import GOOD, Query, Record
+from fgbg.transforms.collect.check import Gallery, perceptual_hashes
+from fgbg.transforms.collect.choose import choose
+from fgbg.transforms.collect.state import Chosen
+from fgbg.transforms.dataset import catalogue
+from fgbg.transforms.dataset.catalogue import natural_order
+from fgbg.transforms.pixels.pictures import PictureError, read_picture
 
 SOURCES, REJECTED_LIST = "sources.csv", "rejected.csv"
 SOURCE_COLUMNS = (

@@ -17,11 +17,11 @@ import dataclasses
 import json
 from collections.abc import Iterable, Iterator
 
-from transforms import storage
-from transforms.cloud_storage import GCS_THREADS
-from transforms.collect.candidate import FAILED, GOOD, Page, Record, short_hash
-from transforms.collect.providers.base import Provider
-from transforms.ordered_map import in_order
+from fgbg.files import storage
+from fgbg.files.cloud_storage import GCS_THREADS
+from fgbg.files.ordered_map import in_order
+from fgbg.transforms.collect.candidate import FAILED, GOOD, Page, Record, short_hash
+from fgbg.transforms.collect.providers.base import Provider
 
 WORK = "_work"
 _SEARCHES, _FETCHED, _STAGED = "_work/searches", "_work/fetched", "_work/staged"

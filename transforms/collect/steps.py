@@ -14,9 +14,9 @@ import apache_beam as beam
 from apache_beam.transforms.window import GlobalWindow
 from apache_beam.utils.windowed_value import WindowedValue
 
-from transforms import storage
-from transforms.collect import providers, running, state, web
-from transforms.collect.candidate import (
+from fgbg.files import storage
+from fgbg.transforms.collect import providers, running, state, web
+from fgbg.transforms.collect.candidate import (
     FAILED,
     GOOD,
     REJECTED,
@@ -28,11 +28,11 @@ from transforms.collect.candidate import (
     Record,
     Settings,
 )
-from transforms.collect.check import check, size_problem
-from transforms.collect.patience import LATER, HostGate, persevere
-from transforms.collect.providers import Provider, SearchError
-from transforms.collect.web import Rules, StoppedError, WebError
-from transforms.pictures import PictureError
+from fgbg.transforms.collect.check import check, size_problem
+from fgbg.transforms.collect.patience import LATER, HostGate, persevere
+from fgbg.transforms.collect.providers import Provider, SearchError
+from fgbg.transforms.collect.web import Rules, StoppedError, WebError
+from fgbg.transforms.pixels.pictures import PictureError
 
 _HOST_INTERVAL_S = 0.05
 

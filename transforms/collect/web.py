@@ -1,7 +1,7 @@
 """One HTTP request with limits on everything a server controls.
 
 Only http and https; every hop of a redirect is a request of its own, with its own check of the
-address (transforms.collect.addresses). Time is limited as a whole, by a watchdog that closes the
+address (collect.addresses). Time is limited as a whole, by a watchdog that closes the
 socket, so that a server that sends a byte a second is stopped too. Size is limited both as sent
 and as decompressed. Proxies of the environment are not used: they would hide the address.
 """
@@ -24,7 +24,7 @@ from urllib.parse import SplitResult, quote, urljoin, urlsplit, urlunsplit
 
 import certifi
 
-from transforms.collect import addresses
+from fgbg.transforms.collect import addresses
 
 MAX_REDIRECTS = 5
 _CHUNK = 1 << 16

@@ -6,10 +6,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from transforms.cutout import candidates, holes, parts, quality
-from transforms.cutout.found import Found, Rejected
-from transforms.cutout.parts import Mask
-from transforms.cutout.superpixels import to_lab
+from fgbg.transforms.cutout import candidates, holes, parts, quality
+from fgbg.transforms.cutout.found import Found, Rejected
+from fgbg.transforms.cutout.parts import Mask
+from fgbg.transforms.cutout.superpixels import to_lab
 
 # The longer side at which the mask is refined; beyond it matting alone follows the edge.
 _REFINED_SIDE = 640

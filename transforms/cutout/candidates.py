@@ -13,9 +13,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from transforms.cutout import parts, saliency
-from transforms.cutout.parts import Mask
-from transforms.cutout.superpixels import Floats, superpixels, to_lab
+from fgbg.transforms.cutout import parts, saliency
+from fgbg.transforms.cutout.parts import Mask
+from fgbg.transforms.cutout.superpixels import Floats, superpixels, to_lab
 
 # The longer side of what is segmented, in pixels: enough for a mask that matting will refine.
 WORKING_SIDE = 280

@@ -8,8 +8,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from transforms.cutout import colours, matting, parts
-from transforms.cutout.found import Found, Rejected
+from fgbg.transforms.cutout import colours, matting, parts
+from fgbg.transforms.cutout.found import Found, Rejected
 
 Floats = NDArray[np.float32]
 

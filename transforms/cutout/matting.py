@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from transforms.cutout.parts import Mask
+from fgbg.transforms.cutout.parts import Mask
 
 Floats = NDArray[np.float32]
 

@@ -11,10 +11,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from models.segmentation import MaskModel, MaskNetwork
-from models.segmentation_detection import Detection, DetectionNetwork, class_name, paste
-from transforms.cutout import automatic
-from transforms.cutout.found import Found, Rejected
+from fgbg.models.segmentation.segmentation import MaskModel, MaskNetwork
+from fgbg.models.segmentation.segmentation_detection import (
+    Detection,
+    DetectionNetwork,
+    class_name,
+    paste,
+)
+from fgbg.transforms.cutout import automatic
+from fgbg.transforms.cutout.found import Found, Rejected
 
 GRABCUT, MASKRCNN, MODEL = "grabcut", "maskrcnn", "model"
 METHODS = (GRABCUT, MASKRCNN, MODEL)
@@ -74,7 +79,7 @@ def open_network(method: Method, threads: int) -> MaskNetwork | DetectionNetwork
     """The method's network, if it has one.
 
     Raises:
-        models.segmentation.SegmentationModelError: It cannot be used.
+        fgbg.models.segmentation.segmentation.SegmentationModelError: It cannot be used.
     """
     if method.model is None:
         return None

@@ -14,9 +14,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from transforms.cutout.candidates import Guesses
-from transforms.cutout.parts import Mask
-from transforms.cutout.superpixels import Floats
+from fgbg.transforms.cutout.candidates import Guesses
+from fgbg.transforms.cutout.parts import Mask
+from fgbg.transforms.cutout.superpixels import Floats
 
 # Weights in `confidence`, and its constant.
 _CONFIDENCE = {

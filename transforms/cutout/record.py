@@ -19,7 +19,7 @@ import io
 import json
 from typing import Any
 
-from transforms import storage
+from fgbg.files import storage
 
 RECORDS = "_work/cutouts"
 CUTOUTS, REJECTED, SOURCES = "cutouts.csv", "rejected.csv", "sources.csv"

@@ -18,7 +18,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from transforms.cutout.superpixels import Floats, Superpixels, distances, shortest_paths
+from fgbg.transforms.cutout.superpixels import Floats, Superpixels, distances, shortest_paths
 
 # Of the paper: spread of places, of boundary connectivity, and weight of background patches.
 _SIGMA_PLACE = 0.25

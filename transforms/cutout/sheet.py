@@ -8,8 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
-from transforms import pictures, storage
-from transforms.cutout.record import MADE, UNSURE, Record
+from fgbg.files import storage
+from fgbg.transforms.cutout.record import MADE, UNSURE, Record
+from fgbg.transforms.pixels import pictures
 
 FOLDER = "PlotImages"
 SHEET = "sheet.png"

@@ -24,13 +24,15 @@ import numpy as np
 from apache_beam.ml.inference.base import ModelHandler, RunInference
 from numpy.typing import NDArray
 
-from transforms import meter, pictures, storage
-from transforms.cutout import finish, method, record
-from transforms.cutout.found import Found, Rejected
-from transforms.cutout.method import Method
-from transforms.cutout.record import FAILED, MADE, REJECT, Record, Task
-from transforms.pictures import PictureError
-from transforms.work_unit import WorkUnit
+from fgbg.files import storage
+from fgbg.transforms import meter
+from fgbg.transforms.cutout import finish, method, record
+from fgbg.transforms.cutout.found import Found, Rejected
+from fgbg.transforms.cutout.method import Method
+from fgbg.transforms.cutout.record import FAILED, MADE, REJECT, Record, Task
+from fgbg.transforms.job.work_unit import WorkUnit
+from fgbg.transforms.pixels import pictures
+from fgbg.transforms.pixels.pictures import PictureError
 
 _OPAQUE = 255
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
-from transforms.job import Job
+from fgbg.transforms.job.job import Job
 
 
 @dataclasses.dataclass(frozen=True)

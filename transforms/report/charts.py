@@ -7,13 +7,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from transforms.job import Job
-from transforms.report import input_charts
-from transforms.report.drawing import SETTINGS, chart, count_axis, keys, new_figure, series
-from transforms.report.looks import Looks, depth_bins
-from transforms.report.markup import Html
-from transforms.report.survey import DEPTH_KINDS, Distribution, Survey
-from transforms.report.words import count
+from fgbg.transforms.job.job import Job
+from fgbg.transforms.report import input_charts
+from fgbg.transforms.report.drawing import SETTINGS, chart, count_axis, keys, new_figure, series
+from fgbg.transforms.report.looks import Looks, depth_bins
+from fgbg.transforms.report.markup import Html
+from fgbg.transforms.report.survey import DEPTH_KINDS, Distribution, Survey
+from fgbg.transforms.report.words import count
 
 _BARS = 48
 

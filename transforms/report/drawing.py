@@ -12,7 +12,7 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
-from transforms.report.markup import Html, element
+from fgbg.transforms.report.markup import Html, element
 
 # Colours that matplotlib is given, and what they become.
 _INK, _RULE = "#010101", "#020202"

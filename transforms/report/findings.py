@@ -8,13 +8,13 @@ from typing import Any
 
 import numpy as np
 
-from transforms import credits
-from transforms.job import Job
-from transforms.report.bands import bands
-from transforms.report.inputs import Inputs
-from transforms.report.looks import Looks
-from transforms.report.survey import FLAT_M, Survey
-from transforms.report.words import are, count, named
+from fgbg.transforms.dataset import credits
+from fgbg.transforms.job.job import Job
+from fgbg.transforms.report.bands import bands
+from fgbg.transforms.report.inputs import Inputs
+from fgbg.transforms.report.looks import Looks
+from fgbg.transforms.report.survey import FLAT_M, Survey
+from fgbg.transforms.report.words import are, count, named
 
 # Of the width or height of its placed box: what spans less is pasted smaller than asked for.
 SMALL_SPAN = 0.6

@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from transforms.job import InputPicture, Job
-from transforms.report.drawing import chart, count_axis, keys, new_figure, series
-from transforms.report.markup import Html
-from transforms.report.words import named
+from fgbg.transforms.job.job import InputPicture, Job
+from fgbg.transforms.report.drawing import chart, count_axis, keys, new_figure, series
+from fgbg.transforms.report.markup import Html
+from fgbg.transforms.report.words import named
 
 Counts = NDArray[np.int64]
 

@@ -11,11 +11,12 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from transforms import catalogue, storage
-from transforms.job import BACKGROUNDS, FOREGROUNDS, InputPicture, Job
-from transforms.ordered_map import in_order
-from transforms.pictures import Array
-from transforms.report import alike
+from fgbg.files import storage
+from fgbg.files.ordered_map import in_order
+from fgbg.transforms.dataset import catalogue
+from fgbg.transforms.job.job import BACKGROUNDS, FOREGROUNDS, InputPicture, Job
+from fgbg.transforms.pixels.pictures import Array
+from fgbg.transforms.report import alike
 
 _GCS_THREADS = 16
 # Standard deviation of a picture's grey values, of 255, below which there is nothing to see on it.

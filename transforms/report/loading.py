@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 
-from transforms.job import Job
+from fgbg.transforms.job.job import Job
 
 
 @dataclasses.dataclass(frozen=True)

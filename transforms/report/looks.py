@@ -11,13 +11,15 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from transforms import manifest, pictures, storage
-from transforms.file_samples import FileSample
-from transforms.job import Job
-from transforms.ordered_map import in_order
-from transforms.pictures import Array
-from transforms.record_samples import RecordReader, RecordSample
-from transforms.sample import Sample, SampleError
+from fgbg.files import storage
+from fgbg.files.ordered_map import in_order
+from fgbg.transforms.dataset import manifest
+from fgbg.transforms.dataset.file_samples import FileSample
+from fgbg.transforms.dataset.record_samples import RecordReader, RecordSample
+from fgbg.transforms.dataset.sample import Sample, SampleError
+from fgbg.transforms.job.job import Job
+from fgbg.transforms.pixels import pictures
+from fgbg.transforms.pixels.pictures import Array
 
 SHOWN = 24
 # Looked at for the depth over foregrounds and the histogram of depth, the shown ones among them.

@@ -12,17 +12,18 @@ from typing import Any
 
 import numpy as np
 
-from transforms import manifest, storage
-from transforms.job import REPORT, Job
-from transforms.report import charts, loading, sections
-from transforms.report.bands import bands
-from transforms.report.findings import Findings, findings
-from transforms.report.inputs import inspect
-from transforms.report.looks import Look, Looks, depth_pictures, look, png_address
-from transforms.report.markup import Html, element, join
-from transforms.report.sections import section
-from transforms.report.survey import Survey, survey
-from transforms.report.words import count
+from fgbg.files import storage
+from fgbg.transforms.dataset import manifest
+from fgbg.transforms.job.job import REPORT, Job
+from fgbg.transforms.report import charts, loading, sections
+from fgbg.transforms.report.bands import bands
+from fgbg.transforms.report.findings import Findings, findings
+from fgbg.transforms.report.inputs import inspect
+from fgbg.transforms.report.looks import Look, Looks, depth_pictures, look, png_address
+from fgbg.transforms.report.markup import Html, element, join
+from fgbg.transforms.report.sections import section
+from fgbg.transforms.report.survey import Survey, survey
+from fgbg.transforms.report.words import count
 
 _WORDS = {"overlay": "overlay", "mask": "mask", "depth": "depth", "colours": "depth in colours"}
 # Says so to the browser too: nothing from elsewhere, and no script at all.

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from transforms import credits
-from transforms.job import InputPicture, Job
-from transforms.quantities import byte_size, duration
-from transforms.report.bands import Band
-from transforms.report.findings import Findings
-from transforms.report.loading import Example
-from transforms.report.markup import Html, element, join, table
-from transforms.report.words import count
+from fgbg.transforms.dataset import credits
+from fgbg.transforms.job.job import InputPicture, Job
+from fgbg.transforms.quantities import byte_size, duration
+from fgbg.transforms.report.bands import Band
+from fgbg.transforms.report.findings import Findings
+from fgbg.transforms.report.loading import Example
+from fgbg.transforms.report.markup import Html, element, join, table
+from fgbg.transforms.report.words import count
 
 # Inputs listed with their sources; generation.json has them all.
 _INPUTS_SHOWN = 500

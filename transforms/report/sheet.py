@@ -10,7 +10,7 @@ from typing import Any
 
 import cv2
 
-from transforms.report.looks import Pictures, depth_pictures
+from fgbg.transforms.report.looks import Pictures, depth_pictures
 
 # Inches of a picture's width with its margin, of its share without, and of a line of text.
 _WIDTH = 3.0

@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from transforms.job import Configuration, Job
+from fgbg.transforms.job.job import Configuration, Job
 
 Counts = NDArray[np.int64]
 Floats = NDArray[np.float64]

@@ -5,13 +5,13 @@ from __future__ import annotations
 import threading
 from collections.abc import Mapping
 
-from transforms.collect.candidate import Downloads, Searching
-from transforms.collect.providers.base import Provider, SearchError
-from transforms.collect.providers.google import Google
-from transforms.collect.providers.openverse import Openverse
-from transforms.collect.providers.serpapi import SerpApi
-from transforms.collect.providers.url_list import UrlList, read_urls
-from transforms.collect.providers.wikimedia import Wikimedia
+from fgbg.transforms.collect.candidate import Downloads, Searching
+from fgbg.transforms.collect.providers.base import Provider, SearchError
+from fgbg.transforms.collect.providers.google import Google
+from fgbg.transforms.collect.providers.openverse import Openverse
+from fgbg.transforms.collect.providers.serpapi import SerpApi
+from fgbg.transforms.collect.providers.url_list import UrlList, read_urls
+from fgbg.transforms.collect.providers.wikimedia import Wikimedia
 
 __all__ = ["PROVIDERS", "Provider", "SearchError", "make", "read_urls"]
 

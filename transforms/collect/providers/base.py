@@ -9,10 +9,10 @@ from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar
 from urllib.parse import quote, quote_plus, urlencode, urlsplit
 
-from transforms.collect import web
-from transforms.collect.candidate import Downloads, Page, Searching, plain
-from transforms.collect.patience import HostGate, is_later, persevere, retry_after
-from transforms.collect.web import Answer, Rules, WebError
+from fgbg.transforms.collect import web
+from fgbg.transforms.collect.candidate import Downloads, Page, Searching, plain
+from fgbg.transforms.collect.patience import HostGate, is_later, persevere, retry_after
+from fgbg.transforms.collect.web import Answer, Rules, WebError
 
 _MAX_ANSWER_BYTES = 20_000_000
 _TRIES = 4

@@ -21,9 +21,9 @@ from __future__ import annotations
 import json
 from typing import Any, ClassVar
 
-from transforms.collect.candidate import Candidate, Page, plain, whole
-from transforms.collect.providers.base import Provider
-from transforms.collect.web import Answer
+from fgbg.transforms.collect.candidate import Candidate, Page, plain, whole
+from fgbg.transforms.collect.providers.base import Provider
+from fgbg.transforms.collect.web import Answer
 
 _PAGE_SIZE = 10
 _MOST_RESULTS = 100

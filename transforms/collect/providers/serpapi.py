@@ -15,8 +15,8 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-from transforms.collect.candidate import Candidate, Page, plain, whole
-from transforms.collect.providers.base import Provider, SearchError
+from fgbg.transforms.collect.candidate import Candidate, Page, plain, whole
+from fgbg.transforms.collect.providers.base import Provider, SearchError
 
 _MOST_PAGES = 10
 _NO_RESULTS = "hasn't returned any results"

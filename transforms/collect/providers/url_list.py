@@ -13,9 +13,9 @@ import io
 import os
 from typing import ClassVar
 
-from transforms import storage
-from transforms.collect.candidate import Candidate, Page, plain, short_hash
-from transforms.collect.providers.base import Provider, SearchError
+from fgbg.files import storage
+from fgbg.transforms.collect.candidate import Candidate, Page, plain, short_hash
+from fgbg.transforms.collect.providers.base import Provider, SearchError
 
 _ADDRESS = ("image_url", "url")
 _MOST_BYTES = 100_000_000

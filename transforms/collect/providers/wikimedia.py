@@ -23,9 +23,9 @@ import html
 import re
 from typing import Any, ClassVar
 
-from transforms.collect.candidate import Candidate, Page, plain, whole
-from transforms.collect.providers.base import Provider, SearchError
-from transforms.collect.web import Answer
+from fgbg.transforms.collect.candidate import Candidate, Page, plain, whole
+from fgbg.transforms.collect.providers.base import Provider, SearchError
+from fgbg.transforms.collect.web import Answer
 
 _PAGE_SIZE = 50
 _MOST_RESULTS = 10_000

@@ -1,0 +1,1 @@
+"""Where bytes lie: local files, gs://, downloads, files written whole, kinds of files."""

@@ -1,0 +1,1 @@
+"""Depth networks: their cards, opening them from files, running them, DenseDepth itself."""

@@ -1,0 +1,312 @@
+"""What is to be known of a depth network before it is loaded: its kind, its hash, its card.
+
+A card is a small JSON object that says how a network is fed and what its output means. It stands
+beside the model (`model.tflite` -> `model.json`; in a SavedModel folder `depth_model.json`).
+Without one, a network takes RGB in 0..1 and gives metres; a quantised .tflite file says its own
+scaling, and neither a DenseDepth file nor the built-in network needs a card. Nothing here imports
+TensorFlow.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import math
+import os
+import zipfile
+from typing import Any
+
+from fgbg.files.download import file_sha256
+from fgbg.files.fetch import PUBLISHED
+from fgbg.models.depth import builtin, densedepth_weights
+from fgbg.models.depth.densedepth import STRIDE
+from fgbg.models.depth.densedepth_weights import WeightFileError
+from fgbg.models.trained import trained_card
+
+TFLITE, KERAS, SAVED_MODEL, DENSEDEPTH = "tflite", "keras", "saved_model", "densedepth"
+BUILTIN = builtin.NAME
+PRECISIONS = ("float32", "bfloat16", "float16")
+ACCEPTED = (
+    "a .tflite, .keras or DenseDepth .h5 file, a SavedModel folder, or a folder of fgbg train"
+)
+
+
+class DepthModelError(ValueError):
+    """A depth model that cannot be used; the message names the file and says why."""
+
+
+@dataclasses.dataclass(frozen=True)
+class DepthCard:
+    """How a depth network is fed, and what its output means.
+
+    Attributes:
+        input_range: What pixel values 0 and 255 become before mean and std.
+        input_mean: Subtracted per channel after that.
+        input_std: Divided by per channel after that.
+        input_channels: "rgb" or "bgr".
+        input_size: Width and height fed; None: the network's own, or the canvas if it takes any.
+        output: "depth" (far is larger) or "inverse_depth" (metres_per_unit / output).
+        output_name: Which output, if the network has several.
+        metres_per_unit: Metres that one unit of the output stands for.
+        max_depth_m: The network's range; the default for what 255 stands for in 8-bit depth. For
+            DenseDepth it is also the distance that the network's scale ends at.
+        upsampling: How DenseDepth's decoder up-samples, "align_corners" (the published files) or
+            "half_pixel"; weight files do not say it. Of no meaning for other networks.
+    """
+
+    input_range: tuple[float, float] = (0.0, 1.0)
+    input_mean: tuple[float, float, float] = (0.0, 0.0, 0.0)
+    input_std: tuple[float, float, float] = (1.0, 1.0, 1.0)
+    input_channels: str = "rgb"
+    input_size: tuple[int, int] | None = None
+    output: str = "depth"
+    output_name: str | None = None
+    metres_per_unit: float = 1.0
+    max_depth_m: float = 10.0
+    upsampling: str = "align_corners"
+
+    def __post_init__(self) -> None:
+        if self.input_channels not in ("rgb", "bgr"):
+            raise ValueError(f'input_channels is {self.input_channels!r}, not "rgb" or "bgr"')
+        if self.output not in ("depth", "inverse_depth"):
+            raise ValueError(f'output is {self.output!r}, not "depth" or "inverse_depth"')
+        if self.upsampling not in ("align_corners", "half_pixel"):
+            raise ValueError(
+                f'upsampling is {self.upsampling!r}, not "align_corners" or "half_pixel"'
+            )
+        lengths = {"input_range": 2, "input_mean": 3, "input_std": 3, "input_size": 2}
+        for name, length in lengths.items():
+            values = getattr(self, name)
+            if values is None and name == "input_size":
+                continue
+            if len(values) != length or not all(math.isfinite(v) for v in values):
+                raise ValueError(f"{name} is {list(values)}, not {length} numbers")
+        if 0 in self.input_std:
+            raise ValueError("input_std has a zero")
+        if self.input_size and min(self.input_size) < 1:
+            raise ValueError(f"input_size is {list(self.input_size)}: sides must be positive")
+        for name in ("metres_per_unit", "max_depth_m"):
+            value = getattr(self, name)
+            if not (math.isfinite(value) and value > 0):
+                raise ValueError(f"{name} is {value}, not a positive number")
+
+
+@dataclasses.dataclass(frozen=True)
+class DepthModel:
+    """A depth network by what it is, not by where it lies, and how it is run.
+
+    Attributes:
+        kind: "tflite", "keras", "saved_model", "densedepth" or "builtin".
+        file: The name of the file or folder, or "builtin".
+        sha256: Of the file, or of all files of the folder with their names.
+        card: How it is fed and read.
+        precision: "float32", "bfloat16" or "float16": what it computes in.
+        batch_size: Pictures in one call; None: chosen for the device.
+        address: Where it was downloaded from; None for a file given by its path.
+    """
+
+    kind: str
+    file: str
+    sha256: str
+    card: DepthCard
+    precision: str = "float32"
+    batch_size: int | None = None
+    address: str | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """For JSON."""
+        return dataclasses.asdict(self)
+
+    @classmethod
+    def from_dict(cls, content: dict[str, Any]) -> DepthModel:
+        """Of what `to_dict` gave, before or after JSON."""
+        fields = dict(content)
+        return cls(card=card_from_dict(fields.pop("card")), **fields)
+
+    def identity(self) -> DepthModel:
+        """What of it decides the depth: neither its file's name nor where it came from."""
+        return dataclasses.replace(self, file="", address=None)
+
+
+def card_from_dict(content: dict[str, Any]) -> DepthCard:
+    """A card of a JSON object.
+
+    Raises:
+        ValueError: An unknown key, or a value that means nothing.
+    """
+    known = {field.name for field in dataclasses.fields(DepthCard)}
+    unknown = sorted(set(content) - known)
+    if unknown:
+        raise ValueError(f"unknown {', '.join(unknown)}; known are {', '.join(sorted(known))}")
+    fields: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in content.items()}
+    try:
+        return DepthCard(**fields)
+    except TypeError as error:
+        raise ValueError(str(error)) from error
+
+
+def inspect(
+    path: str,
+    overrides: dict[str, Any] | None = None,
+    *,
+    published: str | None = None,
+    precision: str = "float32",
+    batch_size: int | None = None,
+    address: str | None = None,
+) -> DepthModel:
+    """What kind of network a path holds, its hash and its card. Reads files, loads no network.
+
+    Args:
+        path: A local .tflite, .keras or DenseDepth .h5 file, a SavedModel folder, a folder made by
+            fgbg train, or "builtin", which stands for the same network wherever this project is
+            installed.
+        overrides: Card entries given on the command line.
+        published: "nyu" or "kitti" where the file is known to be that network; else its name
+            tells the range of a DenseDepth network that has no card.
+        precision: One of PRECISIONS; other than float32 for DenseDepth only.
+        batch_size: Pictures in one call, or None.
+        address: Where the file was downloaded from.
+
+    Raises:
+        DepthModelError: There is no such network, or its card is wrong.
+    """
+    path = path.rstrip("/")
+    defaults = _trained(path) if trained_card.is_trained(path) else {}
+    path = network_file(path)
+    kind = _kind(path)
+    if precision not in PRECISIONS:
+        raise DepthModelError(f"precision is {precision!r}, not one of {', '.join(PRECISIONS)}")
+    if kind != DENSEDEPTH and precision != "float32":
+        raise DepthModelError(
+            f"{path}: only DenseDepth files can be computed in {precision}; this one is as it was "
+            "saved"
+        )
+    if kind == BUILTIN:
+        return _builtin(overrides or {}, batch_size)
+    if kind == TFLITE and batch_size is not None:
+        raise DepthModelError(f"{path}: a .tflite file runs picture by picture, not in batches")
+    if kind == SAVED_MODEL:
+        card_path = os.path.join(path, "depth_model.json")
+    else:
+        card_path = os.path.splitext(path)[0] + ".json"
+    if kind == DENSEDEPTH:
+        named = "kitti" if "kitti" in os.path.basename(path).lower() else "nyu"
+        defaults["max_depth_m"] = PUBLISHED[published or named].max_depth_m
+    content: dict[str, Any] = {}
+    try:
+        if os.path.exists(card_path):
+            with open(card_path, encoding="utf-8") as file:
+                content = json.load(file)
+            if not isinstance(content, dict):
+                raise ValueError("not a JSON object")
+        card = card_from_dict({**defaults, **content, **(overrides or {})})
+        if kind == DENSEDEPTH:
+            _check_densedepth_card(card)
+    except (ValueError, UnicodeDecodeError) as error:
+        raise DepthModelError(f"the card {card_path} of the depth model: {error}") from error
+    return DepthModel(
+        kind, os.path.basename(path), _hash(path), card, precision, batch_size, address
+    )
+
+
+def _builtin(overrides: dict[str, Any], batch_size: int | None) -> DepthModel:
+    if not builtin.WEIGHTS.exists():
+        raise DepthModelError(
+            f"--depth_model {BUILTIN}: this version comes without its weights: those trained so "
+            "far are not good enough (docs/training.md). python -m tools.builtin_training makes "
+            f"some; or give none, {', '.join(PUBLISHED)}, {ACCEPTED}"
+        )
+    if overrides:
+        raise DepthModelError(
+            f"--depth_model {BUILTIN}: what it is fed and what it says are known; "
+            f"{', '.join(sorted(overrides))} cannot be changed"
+        )
+    card = DepthCard(input_size=builtin.SIZE, max_depth_m=builtin.MAX_DEPTH_M)
+    sha256 = _hash(str(builtin.WEIGHTS))
+    return DepthModel(BUILTIN, BUILTIN, sha256, card, batch_size=batch_size)
+
+
+def network_file(path: str) -> str:
+    """The file of a network: of a folder made by fgbg train its .keras file, else the path."""
+    if trained_card.is_trained(path):
+        return os.path.join(path, trained_card.KERAS_FILE)
+    return path
+
+
+def sha256_of(path: str) -> str:
+    """What `inspect` gives as a network's SHA-256, hex, of the files at a local path."""
+    return _hash(network_file(path.rstrip("/")))
+
+
+def _trained(folder: str) -> dict[str, Any]:
+    """The card's entries of a network of fgbg train that makes depth of a picture alone."""
+    try:
+        card = trained_card.read(folder)
+    except ValueError as error:
+        raise DepthModelError(f"--depth_model: {error}") from error
+    if len(card["inputs"].get("names", ())) != 1:
+        raise DepthModelError(
+            f"--depth_model {folder}: this network is shown pairs of background and overlay; one "
+            "trained with --inputs overlay is needed"
+        )
+    if card["depth"] is None:
+        raise DepthModelError(
+            f"--depth_model {folder}: this network says masks only; its data set had no depth"
+        )
+    return dict(card["depth"])
+
+
+def _check_densedepth_card(card: DepthCard) -> None:
+    if (card.output, card.metres_per_unit, card.output_name) != ("depth", 1.0, None):
+        raise ValueError(
+            "the output of DenseDepth is known; only max_depth_m, where its scale ends, can be said"
+        )
+    if card.input_size and any(side % STRIDE for side in card.input_size):
+        raise ValueError(f"input_size is {list(card.input_size)}, not multiples of {STRIDE}")
+
+
+def _kind(path: str) -> str:
+    if path == BUILTIN:
+        return BUILTIN
+    if not os.path.exists(path):
+        raise DepthModelError(
+            f"--depth_model {path}: no such file or folder (none, {', '.join(PUBLISHED)}, "
+            f"{ACCEPTED} is expected)"
+        )
+    if os.path.isdir(path):
+        if os.path.exists(os.path.join(path, "saved_model.pb")):
+            return SAVED_MODEL
+        raise DepthModelError(f"--depth_model {path}: a folder without saved_model.pb")
+    with open(path, "rb") as file:
+        start = file.read(512)
+    if path.endswith(".tflite"):
+        # The FlatBuffer file identifier of tensorflow/lite/schema/schema.fbs.
+        if start[4:8] != b"TFL3":
+            raise DepthModelError(f"--depth_model {path}: not a TensorFlow Lite file")
+        return TFLITE
+    if path.endswith(".keras"):
+        if not zipfile.is_zipfile(path):
+            raise DepthModelError(f"--depth_model {path}: not a Keras 3 file, or a part of one")
+        return KERAS
+    if path.endswith((".h5", ".hdf5")):
+        try:
+            densedepth_weights.inspect(path)
+        except WeightFileError as error:
+            raise DepthModelError(f"--depth_model: {error}") from error
+        return DENSEDEPTH
+    raise DepthModelError(f"--depth_model {path}: of unknown kind; {ACCEPTED} is expected")
+
+
+def _hash(path: str) -> str:
+    if not os.path.isdir(path):
+        return file_sha256(path)
+    names = sorted(
+        os.path.relpath(os.path.join(folder, name), path)
+        for folder, _, files in os.walk(path)
+        for name in files
+    )
+    digest = hashlib.sha256()
+    for name in names:
+        digest.update(f"{name}\0{file_sha256(os.path.join(path, name))}\0".encode())
+    return digest.hexdigest()

@@ -1,0 +1,1 @@
+"""Segmentation networks, which cut things out of photos."""

@@ -1,0 +1,1 @@
+"""The networks of `fgbg train`: their layers, their card, running them."""

@@ -1,0 +1,1 @@
+"""Runners elsewhere: Dataflow, its machines and GPUs, price, the launch."""

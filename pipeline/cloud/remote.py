@@ -1,0 +1,183 @@
+"""The main job on a runner that takes the whole graph: Dataflow, Flink, Spark, Prism..."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import logging
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+import apache_beam as beam
+from apache_beam.metrics.metric import MetricsFilter
+from apache_beam.options.pipeline_options import (
+    GoogleCloudOptions,
+    PipelineOptions,
+    StandardOptions,
+    TestOptions,
+)
+
+from fgbg.pipeline.cloud import dataflow
+from fgbg.pipeline.cloud.workers import Workers
+from fgbg.pipeline.exit_codes import INTERRUPTED, OK, SOME_FAILED, UserError
+from fgbg.pipeline.graph import generate_and_summarise
+from fgbg.pipeline.workers.arguments import GraphArguments
+from fgbg.transforms import meter
+from fgbg.transforms.job import commit
+from fgbg.transforms.job.job import Job
+from fgbg.transforms.records import shards
+
+
+def run(
+    output: str, job: Job, depth_path: str | None, beam_options: list[str], workers: Workers
+) -> int:
+    """Runs the whole graph and waits for it, or writes it down as a template.
+
+    Args:
+        output: The data set; its job and inputs are stored.
+        job: Its job.
+        depth_path: Where the depth network lies; or None.
+        beam_options: Options for Beam, with the runner.
+        workers: What the workers are to be.
+
+    Returns:
+        The exit code.
+
+    Raises:
+        UserError: The runner refuses the options or the job.
+    """
+    options = PipelineOptions([*beam_options, *workers.beam_options])
+    cloud = options.view_as(GoogleCloudOptions)
+    on_dataflow = dataflow.is_dataflow(options.view_as(StandardOptions).runner)
+    arguments = GraphArguments.of(output, job, depth_path, threads=1)
+    if on_dataflow:
+        depth_path = dataflow.publish_depth_model(output, depth_path, arguments.depth_model)
+    arguments = dataclasses.replace(
+        arguments, depth_path=depth_path, hints=_hints(workers), gpu_batch=workers.batch
+    )
+    commit.clear_failures(output)
+    if job.configuration.in_records:
+        shards.forget_lost(output)
+    result = _submit(options, arguments)
+    if cloud.template_location:
+        # There is no job yet, and so neither an id nor metrics: a launcher makes it of the file.
+        print(f"The job's graph is written: {cloud.template_location}", file=sys.stderr)
+        return OK
+    if options.view_as(TestOptions).dry_run:
+        print("Dry run: the graph was translated, and no job was made", file=sys.stderr)
+        return OK
+    code = _wait(result, cloud if on_dataflow else None)
+    if code == INTERRUPTED:
+        return code
+    _show_metrics(result)
+    missing = job.units - len(commit.committed(output))
+    print(f"{job.units - missing:,} of {job.units:,} units are done: {output}", file=sys.stderr)
+    return code or (SOME_FAILED if missing else OK)
+
+
+def _hints(workers: Workers) -> tuple[tuple[str, str], ...]:
+    if workers.accelerator is None or workers.min_ram is None:
+        return ()
+    return ("accelerator", workers.accelerator), ("min_ram", workers.min_ram)
+
+
+def _submit(options: PipelineOptions, arguments: GraphArguments) -> Any:
+    """Builds the graph and hands it to the runner."""
+    from google.api_core.exceptions import GoogleAPICallError
+    from google.auth.exceptions import GoogleAuthError
+
+    try:
+        root = beam.Pipeline(options=options)
+    except ValueError as error:  # options that Beam finds wrong or missing
+        raise UserError(str(error)) from error
+    generate_and_summarise(root, arguments)
+    try:
+        return root.run()
+    except (GoogleAPICallError, GoogleAuthError) as error:
+        raise UserError(
+            f"Google Cloud refuses the job: {error}\ndocs/dataflow.md lists the roles that are "
+            "needed and what usually goes wrong"
+        ) from error
+
+
+def _wait(result: Any, cloud: GoogleCloudOptions | None) -> int:
+    """Waits until the job has ended. Ctrl-C leaves a job in the cloud running."""
+    where = ""
+    if cloud is not None:
+        where = f"--project={cloud.project} --region={cloud.region}"
+        print(
+            f"Job {result.job_id()} is {result.state}\n"
+            f"Watch: https://console.cloud.google.com/dataflow/jobs/{cloud.region}/"
+            f"{result.job_id()}?project={cloud.project}\n"
+            f"Stop:  gcloud dataflow jobs cancel {result.job_id()} {where}",
+            file=sys.stderr,
+        )
+    try:
+        with _messages_shown():
+            state = result.wait_until_finish()
+    except KeyboardInterrupt:
+        if cloud is None:
+            raise
+        print(
+            f"\nNo longer watching. The job goes on, and so does its price; to stop it:\n"
+            f"gcloud dataflow jobs cancel {result.job_id()} {where}",
+            file=sys.stderr,
+        )
+        return INTERRUPTED
+    except Exception as error:  # each runner has its own kind
+        print(
+            f"fgbg generate: {error}\nNothing that was made is lost: the same command resumes.",
+            file=sys.stderr,
+        )
+        return SOME_FAILED
+    print(f"The job has ended: {state}", file=sys.stderr)
+    return OK
+
+
+@contextlib.contextmanager
+def _messages_shown() -> Iterator[None]:
+    """Shows the job's states and messages, which the Dataflow runner only logs."""
+    logger = logging.getLogger("apache_beam.runners.dataflow.dataflow_runner")
+    handler = logging.StreamHandler()
+    before = logger.level, logger.propagate
+    logger.addHandler(handler)
+    logger.setLevel(logging.INFO)
+    logger.propagate = False
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)
+        logger.setLevel(before[0])
+        logger.propagate = before[1]
+
+
+def _show_metrics(result: Any) -> None:
+    """Prints our counters; a job is not given up because they cannot be read."""
+    try:
+        found = result.metrics().query(MetricsFilter().with_namespace(meter.NAMESPACE))
+    except Exception as error:
+        print(f"The job's counters cannot be read: {error}", file=sys.stderr)
+        return
+    totals: dict[str, int] = {}
+    for counter in found["counters"]:
+        name = counter.key.metric.name
+        if name in meter.COUNTERS or name.startswith(meter.DEVICE):
+            totals[name] = totals.get(name, 0) + (_value(counter) or 0)
+    for name, value in sorted(totals.items()):
+        if name.endswith("_microseconds"):
+            print(f"  {name.removesuffix('_microseconds')} {value / 1e6:,.1f} s", file=sys.stderr)
+        else:
+            print(f"  {name} {value:,}", file=sys.stderr)
+    for distribution in found["distributions"]:
+        sizes = _value(distribution)
+        if distribution.key.metric.name == meter.BATCH_SIZE and sizes is not None:
+            print(
+                f"  {meter.BATCH_SIZE} {sizes.min} to {sizes.max}, {sizes.mean:.1f} on average",
+                file=sys.stderr,
+            )
+
+
+def _value(metric: Any) -> Any:
+    """What a job has counted for certain; where a runner does not say that, what it tried."""
+    return metric.committed if metric.committed is not None else metric.attempted

@@ -1,0 +1,230 @@
+"""`fgbg convert OUT --output NEW --format FORM`: a data set in its other form, without networks."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import dataclasses
+import os
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+from fgbg.files import storage
+from fgbg.pipeline.commands import generate
+from fgbg.pipeline.data_set.finished import Finished, open_finished
+from fgbg.pipeline.data_set.output_lock import hold
+from fgbg.pipeline.exit_codes import OK, SOME_FAILED, UserError
+from fgbg.pipeline.options import parser as options
+from fgbg.pipeline.progress import Progress, byte_size, duration
+from fgbg.pipeline.workers import local, processes
+from fgbg.pipeline.workers.convert_worker import Slice
+from fgbg.pipeline.workers.processes import ProcessGroup, WorkerError
+from fgbg.transforms import meter
+from fgbg.transforms.job import commit
+from fgbg.transforms.job import job as jobs
+from fgbg.transforms.job.job import Configuration, Job
+from fgbg.transforms.records import shards
+from fgbg.transforms.steps.convert import depth_step_m
+
+_COPIED_AT_ONCE = 8
+
+
+def main(arguments: list[str]) -> int:
+    """Runs `fgbg convert`.
+
+    Args:
+        arguments: The command line after the command's name.
+
+    Returns:
+        The exit code.
+    """
+    asked = _parse(arguments)
+    started = time.monotonic()
+    processes.warm_up()
+    source = asked.data_set.rstrip("/") or "/"
+    asked.output = asked.output.rstrip("/") or "/"
+    _check_apart(source, asked.output)
+    with open_finished(source) as data_set:
+        job = dataclasses.replace(
+            data_set.job, configuration=_configuration(asked, data_set.job.configuration)
+        )
+        stored = generate.stored_job(asked)
+        if stored is not None and stored != job:
+            raise UserError(
+                f"--output {asked.output}: holds another data set than this one would become; "
+                "give another folder, or --overwrite to delete what is there"
+            )
+        generate.check_shards(asked.output, None, job)
+        loss = _loss(data_set.job.configuration, job.configuration)
+        if loss:
+            _say(f"Depth loses precision: {loss}")
+        with hold(asked.output):
+            if asked.overwrite:
+                generate.delete(asked.output)
+            return _convert(data_set, asked.output, job, asked.workers, loss, started)
+
+
+def _parse(arguments: list[str]) -> argparse.Namespace:
+    parser = options.Parser(
+        prog="fgbg convert",
+        description="Makes a whole data set of TFRecords out of one of image files, or the other "
+        "way round, without running a network. Run it again to resume.",
+    )
+    add = parser.add_argument
+    add("data_set", metavar="OUT", help="the finished data set, local or gs://")
+    add("--output", required=True, metavar="NEW", help="folder of the new one, local or gs://")
+    add("--format", required=True, choices=(jobs.IMAGES, jobs.TFRECORD), help="its form")
+    options.add_switch(add, "--overwrite", "delete the data set that is in NEW")
+    add("--mask_format", choices=("jpg", "png"), help="of images; None: jpg")
+    add("--depth_format", choices=("jpg", "png16"), help="of images; None: jpg")
+    add(
+        "--shards",
+        type=options.number(1, 99_999, int),
+        metavar="N",
+        help="of tfrecord: shards of all splits; None: as many as make them about 128 MB",
+    )
+    add(
+        "--workers",
+        type=options.number(1, 1024, int),
+        metavar="N",
+        help="processes on this machine; None: its cores",
+    )
+    return options.parse_all(parser, arguments)
+
+
+def _check_apart(source: str, target: str) -> None:
+    """Raises where one data set would lie in the other."""
+    a, b = (p if storage.is_gcs(p) else os.path.realpath(p) for p in (source, target))
+    if (a + "/").startswith(b + "/") or (b + "/").startswith(a + "/"):
+        raise UserError(
+            f"--output {target}: {source} is there; the new data set needs a folder of its own"
+        )
+
+
+def _configuration(asked: argparse.Namespace, c: Configuration) -> Configuration:
+    """The configuration that fgbg generate would have for the new form."""
+    if asked.format == c.output_format:
+        raise UserError(f"{asked.data_set}: is a data set of --format {asked.format} already")
+    mask_format, depth_format = generate.formats(asked)
+    return dataclasses.replace(
+        c,
+        output_format=asked.format,
+        mask_format=mask_format,
+        depth_format=depth_format,
+        shards=asked.shards,
+    )
+
+
+def _loss(old: Configuration, new: Configuration) -> str | None:
+    """What is lost of the depth, in words; None where nothing is."""
+    before, after = depth_step_m(old), depth_step_m(new)
+    if before is None or after is None or max(before, after) <= 0.001:
+        return None
+    text = f"{1000 * max(before, after):.4g} mm a step (8 bits over {old.depth_range_m:g} m)"
+    if before > after:
+        return f"the images have {text}, and JPEG's errors; records of 1 mm a step keep them"
+    return f"the records have 1 mm a step, the new images {text}"
+
+
+def _convert(
+    data_set: Finished, target: str, job: Job, workers: int | None, loss: str | None, started: float
+) -> int:
+    """Writes what is missing of the new data set. Returns the exit code."""
+    jobs.write(target, job)
+    _copy_inputs(data_set.output, target, job)
+    if job.configuration.in_records:
+        shards.forget_lost(target)
+    units = commit.committed(data_set.output)
+    done = commit.committed(target)
+    missing = len(units - done)
+    if not missing and local.samples_summarised(target) == data_set.samples:
+        _say(f"All {data_set.samples:,} samples are there already; nothing to do.")
+        return OK
+    commit.clear_failures(target)
+    before = local.samples_of(job, done)
+    if before:
+        _say(f"Resuming: {before:,} of {data_set.samples:,} samples are there.")
+    count = max(1, min(workers or processes.available_cores(), missing))
+    group = ProcessGroup(meter.ARRAY_LENGTH, 1)
+    timings: dict[str, Any] = {"workers": count, "converted_from": _form(data_set.job)}
+    if loss:
+        timings["depth_lost"] = loss
+    try:
+        if missing:
+            timings |= _write_units(group, data_set, target, job, before, count)
+        _copy_failures(data_set.output, target)
+        if job.configuration.in_records:
+            timings |= local.join(group, target, count)
+    except WorkerError as error:
+        _say(f"fgbg convert: {error}. Nothing that was made is lost: the same command resumes.")
+        return SOME_FAILED
+    timings["wall_s"] = round(time.monotonic() - started, 3)
+    (summary,), _ = group.run("fgbg.pipeline.workers.tasks:summarise_output", [(target, timings)])
+    print(
+        f"{summary.samples:,} samples, {byte_size(summary.bytes)}, in "
+        f"{duration(time.monotonic() - started)}: {target}"
+    )
+    if summary.failed:
+        print(f"{summary.failed:,} units failed: {storage.join(target, jobs.ERRORS)} says why")
+    return OK if summary.samples == data_set.samples else SOME_FAILED
+
+
+def _form(job: Job) -> str:
+    c = job.configuration
+    depth = f", depth {c.depth_format}" if c.depth_model and not c.in_records else ""
+    return c.output_format + depth
+
+
+def _copy_inputs(source: str, target: str, job: Job) -> None:
+    """Copies the inputs as used, where they are not there yet."""
+    names = [f"{jobs.BACKGROUNDS}/bg{b.number}.jpg" for b in job.backgrounds]
+    names += [f"{jobs.FOREGROUNDS}/fg_{f.number}.png" for f in job.foregrounds]
+    store = storage.storage_for(target)
+    there = {
+        f"{folder}/{name}"
+        for folder in (jobs.BACKGROUNDS, jobs.FOREGROUNDS)
+        for name in store.walk(storage.join(target, folder))
+    }
+
+    def copy(name: str) -> None:
+        path = storage.join(source, name)
+        try:
+            data = storage.storage_for(path).read(path)
+        except FileNotFoundError as error:
+            raise UserError(f"{path}: missing; fgbg verify {source} lists all that is") from error
+        store.write_atomically(storage.join(target, name), data)
+
+    with ThreadPoolExecutor(_COPIED_AT_ONCE) as pool:
+        list(pool.map(copy, [name for name in names if name not in there]))
+
+
+def _copy_failures(source: str, target: str) -> None:
+    """What could not be made is missing in the new data set for the same reason."""
+    for unit in commit.failed(source):
+        failure = commit.read_failure(source, unit)
+        commit.write_failure(target, unit, failure["step"], failure["reason"])
+
+
+def _write_units(
+    group: ProcessGroup, data_set: Finished, target: str, job: Job, before: int, workers: int
+) -> dict[str, Any]:
+    """Runs a process for each slice of the units. Gives what generation.json says of it."""
+    versions = jobs.version(data_set.job), jobs.version(job)
+    slices = [
+        Slice(data_set.output, versions[0], target, versions[1], i, workers) for i in range(workers)
+    ]
+    index = meter.COUNTERS.index
+    with contextlib.closing(Progress("samples", data_set.samples, before)) as progress:
+        peaks, totals = group.run(
+            "fgbg.pipeline.workers.convert_worker:convert_slice",
+            slices,
+            lambda totals: progress.update(totals[index("samples")], totals[index("units_failed")]),
+        )
+    counted = {name: totals[index(name)] for name in ("samples", "units_done", "units_failed")}
+    return counted | {"peak_memory_of_a_worker_bytes": max(peaks)}
+
+
+def _say(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)

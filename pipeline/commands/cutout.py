@@ -1,0 +1,231 @@
+"""`fgbg cutout`: from photos to cut-outs, on this machine's cores."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import os
+import sys
+import time
+from collections import Counter
+from collections.abc import MutableSequence
+
+from fgbg.files import storage
+from fgbg.pipeline.data_set.output_lock import hold
+from fgbg.pipeline.exit_codes import OK, SOME_FAILED, UserError
+from fgbg.pipeline.options import parser as options
+from fgbg.pipeline.options.cutout import cutout_parser, method_of
+from fgbg.pipeline.progress import Progress, duration
+from fgbg.pipeline.workers.cutout_workers import Slice
+from fgbg.pipeline.workers.processes import ProcessGroup, WorkerError, available_cores
+from fgbg.transforms import meter
+from fgbg.transforms.cutout import record, sheet
+from fgbg.transforms.cutout.method import Method
+from fgbg.transforms.cutout.record import FAILED, MADE, Record, Task
+from fgbg.transforms.dataset import catalogue
+from fgbg.transforms.dataset.catalogue import InputError
+
+_DEATHS_OF_A_PHOTO = 2
+_REASONS_SHOWN = 10
+
+
+def main(arguments: list[str]) -> int:
+    """Runs `fgbg cutout`.
+
+    Args:
+        arguments: The command line after the command's name.
+
+    Returns:
+        The exit code.
+    """
+    started = time.monotonic()
+    asked = options.parse_all(cutout_parser(), arguments)
+    method = method_of(asked)
+    output = asked.output.rstrip("/") or "/"
+    tasks = _tasks(asked.images, output)
+    _check_output(output)
+    with hold(output):
+        if not storage.is_gcs(output):
+            # Before the first cut-out: a rerun after a crash must know the folder as ours.
+            os.makedirs(os.path.join(output, record.RECORDS), exist_ok=True)
+        before = record.read_all(output)
+        _check_names(tasks, before, output)
+        fingerprint = method.fingerprint()
+        missing = [task for task in tasks if not _is_done(task, before, fingerprint, output)]
+        if len(missing) < len(tasks):
+            _say(f"Resuming: {len(tasks) - len(missing):,} of {len(tasks):,} photos are done.")
+        if missing:
+            workers = min(asked.workers or available_cores(), len(missing))
+            try:
+                _make(output, missing, len(tasks), method, fingerprint, workers)
+            except WorkerError as error:
+                _say(
+                    f"fgbg cutout: {error}. Nothing that was made is lost: the same command "
+                    "resumes; fewer --workers need less memory."
+                )
+                return SOME_FAILED
+        records = record.read_all(output)
+        ordered = [records[name] for name in sorted(records, key=catalogue.natural_order)]
+        record.write_tables(output, ordered)
+        sheet.write_sheets(output, ordered)
+    return _report(output, [records[t.name] for t in tasks if t.name in records], started)
+
+
+def _tasks(sources: list[str], output: str) -> list[Task]:
+    """The photos of the command line, each with the name of its cut-out."""
+    paths: list[str] = []
+    for source in sources:
+        store = storage.storage_for(source)
+        if store.size(source) is not None:
+            paths.append(source)
+            continue
+        if os.path.isdir(source) and os.path.realpath(source) == os.path.realpath(output):
+            raise UserError(f"--output {output}: the folder of the photos; give another one")
+        if not storage.is_pattern(source) and not store.exists(source):
+            raise UserError(f"{source}: no such file or folder")
+        try:
+            found, ignored = catalogue.find(source, "IMAGE_OR_DIR")
+        except InputError as error:
+            raise UserError(str(error)) from error
+        if ignored:
+            _say(f"Not pictures by their names, left out of {source}: {_few(ignored)}")
+        paths += found
+    paths = list(dict.fromkeys(paths))
+    stems = [os.path.splitext(path.rpartition("/")[2])[0] for path in paths]
+    counts = Counter(stem.lower() for stem in stems)
+    tasks = []
+    for number, (path, stem) in enumerate(zip(paths, stems, strict=True), start=1):
+        ending = os.path.splitext(path)[1].lstrip(".")
+        # dog.jpg and dog.png beside each other are dog_jpg.png and dog_png.png.
+        name = f"{stem}_{ending}" if counts[stem.lower()] > 1 else stem
+        tasks.append(Task(number, path, name))
+    _check_clashes(tasks)
+    return tasks
+
+
+def _check_clashes(tasks: list[Task]) -> None:
+    by_name: dict[str, Task] = {}
+    for task in tasks:
+        other = by_name.setdefault(task.name.lower(), task)
+        if other is not task:
+            raise UserError(
+                f"{other.path} and {task.path} would both be cut out as {task.file}; rename one, "
+                "or cut them out into two folders"
+            )
+
+
+def _check_output(output: str) -> None:
+    if storage.is_gcs(output):
+        return
+    if os.path.exists(output) and not os.path.isdir(output):
+        raise UserError(f"--output {output}: a file, not a folder")
+    ours = os.path.isdir(os.path.join(output, record.RECORDS))
+    if os.path.isdir(output) and not ours and set(os.listdir(output)) - {"_work"}:
+        raise UserError(
+            f"--output {output}: the folder is not empty and holds no cut-outs of fgbg; give an "
+            "empty or a new one"
+        )
+
+
+def _check_names(tasks: list[Task], before: dict[str, Record], output: str) -> None:
+    """An earlier run may have cut out another photo of the same name."""
+    for task in tasks:
+        other = before.get(task.name)
+        if other and other.path != task.path and _exists(other.path):
+            raise UserError(
+                f"{output} holds {task.file} of {other.path} already; cut {task.path} out into "
+                "another folder"
+            )
+
+
+def _exists(path: str) -> bool:
+    return storage.storage_for(path).exists(path)
+
+
+def _is_done(task: Task, before: dict[str, Record], fingerprint: str, output: str) -> bool:
+    """Whether an earlier run has dealt with this photo, as it is now, by this method."""
+    found = before.get(task.name)
+    if found is None or found.fingerprint != fingerprint or found.status == FAILED:
+        return False
+    if found.status == MADE and not _exists(storage.join(output, task.file)):
+        return False
+    try:
+        data = storage.storage_for(task.path).read(task.path)
+    except OSError:
+        return False
+    return hashlib.sha256(data).hexdigest() == found.sha256
+
+
+def _make(
+    output: str, missing: list[Task], total: int, method: Method, fingerprint: str, workers: int
+) -> None:
+    """Runs a worker process for each slice, and shows how far they are."""
+    threads = max(1, available_cores() // workers)
+    slices = [
+        Slice(output, tuple(missing[i::workers]), method, fingerprint, threads)
+        for i in range(workers)
+    ]
+    by_number = {task.number: task for task in missing}
+    progress = Progress("photos", total, total - len(missing))
+    deaths: Counter[int] = Counter()
+
+    def on_tick(totals: list[int]) -> None:
+        made, failed = (totals[meter.COUNTERS.index(n)] for n in ("units_done", "units_failed"))
+        progress.update(made + failed, failed)
+
+    def on_death(counters: MutableSequence[int], work: Slice, how: str) -> Slice:
+        unit = meter.unit_at_death(counters)
+        if unit is None:
+            progress.say(f"A worker process died ({how}); its photos go on in a new one.")
+        else:
+            number = unit.background  # the photo's: see fgbg.transforms.cutout.steps
+            photo = by_number[number]
+            progress.say(
+                f"A worker process died ({how}) at {photo.path}; the rest goes on in a new one."
+            )
+            deaths[number] += 1
+            if deaths[number] >= _DEATHS_OF_A_PHOTO:
+                reason = f"the worker process died {deaths[number]} times at it: {how}"
+                failure = Record(photo.name, photo.path, "", fingerprint, FAILED, reason)
+                record.write(output, failure)
+        done = record.read_all(output)
+        left = tuple(
+            task
+            for task in work.tasks
+            if deaths[task.number] < _DEATHS_OF_A_PHOTO
+            and not _is_done(task, done, fingerprint, output)
+        )
+        return dataclasses.replace(work, tasks=left)
+
+    try:
+        group = ProcessGroup(meter.ARRAY_LENGTH, threads)
+        group.run("fgbg.pipeline.workers.cutout_workers:cut_out_slice", slices, on_tick, on_death)
+    finally:
+        progress.close()
+
+
+def _report(output: str, records: list[Record], started: float) -> int:
+    """The closing lines, and the exit code."""
+    made = [r for r in records if r.status == MADE]
+    bad = [r for r in records if r.status != MADE]
+    unsure = [r.name for r in made if r.row.get("unsure")]
+    taken = duration(time.monotonic() - started)
+    print(f"{len(made):,} of {len(records):,} photos cut out in {taken}: {output}")
+    if unsure:
+        print(f"Unsure of {len(unsure):,}, look at them: {_few(unsure)}")
+    if bad:
+        print(f"{len(bad):,} rejected: {storage.join(output, record.REJECTED)}")
+        for entry in bad[:_REASONS_SHOWN]:
+            print(f"  {entry.path}: {entry.reason}")
+    if made:
+        print(f"Look at {storage.join(output, sheet.FOLDER, sheet.SHEET)}")
+    return SOME_FAILED if bad else OK
+
+
+def _few(names: list[str]) -> str:
+    short = ", ".join(name.rpartition("/")[2] for name in names[:8])
+    return short + (f" and {len(names) - 8} more" if len(names) > 8 else "")
+
+
+def _say(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)

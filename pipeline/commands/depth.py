@@ -1,0 +1,284 @@
+"""`fgbg depth`: depth of given pictures, before paying for 400,000, and how right it is."""
+
+from __future__ import annotations
+
+import csv
+import dataclasses
+import io
+import os
+import sys
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from fgbg.files import storage
+from fgbg.models import network_files
+from fgbg.models.depth import depth_metrics
+from fgbg.models.depth.depth_card import TFLITE, DepthModel, DepthModelError
+from fgbg.models.depth.depth_metrics import Metrics
+from fgbg.pipeline.data_set import given_pictures
+from fgbg.pipeline.data_set.given_pictures import resize_map as resize_depth
+from fgbg.pipeline.exit_codes import OK, UserError
+from fgbg.pipeline.options import depth_model
+from fgbg.pipeline.options import parser as options
+from fgbg.pipeline.workers.processes import available_cores
+from fgbg.transforms.pixels import pictures
+
+# Networks of any size are fed pictures whose sides are multiples of this: most halve them often.
+STRIDE = 32
+_META = "meta.csv"
+_RGB, _DEPTH = "_rgb", "_depth.png"
+# Endings of what is written for a picture.
+_ARRAY_OUT, _DEPTH_OUT, _PREVIEW_OUT = ".depth.npy", ".depth.png", ".preview.jpg"
+
+
+@dataclasses.dataclass(frozen=True)
+class Pair:
+    """A picture to be made depth of.
+
+    Attributes:
+        name: Of its output files.
+        path: Of the picture.
+        true_path: Of its measured depth, 16-bit PNG in millimetres; None where there is none.
+        dataset: The data set that it is counted with.
+    """
+
+    name: str
+    path: str
+    true_path: str | None = None
+    dataset: str = ""
+
+
+def _parser() -> options.Parser:
+    parser = options.Parser(
+        prog="fgbg depth",
+        description="Makes depth of pictures: NAME.depth.npy (float32 metres as the network gives "
+        "them), NAME.depth.png (16 bits, millimetres, of the picture's size) and "
+        "NAME.preview.jpg. --evaluate compares with measured depth.",
+    )
+    add = parser.add_argument
+    add("images", nargs="*", metavar="IMAGE", help="picture files, folders or glob patterns")
+    add("--output", required=True, metavar="FOLDER", help="where to, local or gs://")
+    add(
+        "--input_size",
+        type=options.size,
+        default=None,
+        metavar="N|WxH",
+        help="size fed to a network that takes any; None: the picture's own, rounded to multiples "
+        f"of {STRIDE}",
+    )
+    add(
+        "--evaluate",
+        default=None,
+        metavar="FOLDER",
+        help="folder of pairs NAME_rgb.* and NAME_depth.png (16 bits, millimetres, 0 is unknown), "
+        "compared and printed by picture and by data set: column dataset of its meta.csv if there "
+        "is one, else the name up to the first underscore",
+    )
+    options.add_depth_model(parser.add_argument_group("depth").add_argument, none=False)
+    return parser
+
+
+def main(arguments: list[str]) -> int:
+    """Runs `fgbg depth`.
+
+    Args:
+        arguments: The command line after the command's name.
+
+    Returns:
+        The exit code.
+    """
+    asked = options.parse_all(_parser(), arguments)
+    pairs = _given(asked.images)
+    if asked.evaluate is not None:
+        pairs += find_pairs(asked.evaluate)
+    if not pairs:
+        raise UserError("give pictures, or --evaluate a folder of pairs")
+    given_pictures.check_outputs(
+        asked.output,
+        [path for pair in pairs for path in (pair.path, pair.true_path) if path],
+        [pair.name + end for pair in pairs for end in (_ARRAY_OUT, _DEPTH_OUT, _PREVIEW_OUT)],
+    )
+    _check(pairs)
+    model, path = depth_model.choose(asked)
+    if model is None or path is None:
+        raise UserError("--depth_model none makes no depth; give a network")
+    if asked.input_size:
+        model = _with_input_size(model, asked.input_size)
+    try:
+        path = network_files.on_this_machine(path, model)
+    except DepthModelError as error:
+        raise UserError(str(error)) from error
+    given_pictures.make_folder(asked.output)
+    plain, scaled = {}, {}
+    for pair in pairs:
+        predicted, true = _make(pair, model, path, asked.output)
+        if true is not None:
+            plain[pair] = depth_metrics.measure(predicted, true)
+            scaled[pair] = depth_metrics.measure(predicted, true, median_scaling=True)
+    if plain:
+        print(table("as predicted", plain))
+        print()
+        print(table("with median scaling", scaled))
+    return OK
+
+
+def _with_input_size(model: DepthModel, size: tuple[int, int]) -> DepthModel:
+    if model.kind != TFLITE and any(side % STRIDE for side in size):
+        raise UserError(
+            f"--input_size {size[0]}x{size[1]}: the sides must be multiples of {STRIDE}"
+        )
+    return dataclasses.replace(model, card=dataclasses.replace(model.card, input_size=size))
+
+
+def _given(sources: list[str]) -> list[Pair]:
+    """The pictures of the command line: files, and what folders and patterns hold."""
+    return [Pair(given_pictures.name_of(path), path) for path in given_pictures.find(sources)]
+
+
+def find_pairs(folder: str) -> list[Pair]:
+    """The pairs NAME_rgb.*, NAME_depth.png of a folder, in the order of their names.
+
+    Raises:
+        UserError: There is no pair, a picture without its depth, or two pictures for one.
+    """
+    files = storage.storage_for(folder).children(folder)
+    if not files and not os.path.isdir(folder):
+        raise UserError(f"--evaluate {folder}: no such folder")
+    datasets = _datasets(folder) if _META in files else {}
+    pairs: dict[str, Pair] = {}
+    for file in files:
+        stem, ending = os.path.splitext(file)
+        if not stem.endswith(_RGB) or ending.lower() not in pictures.EXTENSIONS:
+            continue
+        name = stem.removesuffix(_RGB)
+        path, true_path = storage.join(folder, file), storage.join(folder, name + _DEPTH)
+        if name in pairs:
+            raise UserError(f"{path}: {pairs[name].path} has the same name")
+        if name + _DEPTH not in files:
+            raise UserError(f"{path}: its depth {name + _DEPTH} is missing")
+        pairs[name] = Pair(name, path, true_path, datasets.get(name, name.partition("_")[0]))
+    if not pairs:
+        raise UserError(f"--evaluate {folder}: no pairs NAME{_RGB}.*, NAME{_DEPTH} in it")
+    return list(pairs.values())
+
+
+def _datasets(folder: str) -> dict[str, str]:
+    """The data set of each name that meta.csv tells: its columns id and dataset."""
+    path = storage.join(folder, _META)
+    try:
+        text = storage.storage_for(path).read(path).decode()
+        rows = list(csv.DictReader(io.StringIO(text, newline="")))
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise UserError(f"{path}: cannot be read: {error}") from error
+    return {r["id"]: r["dataset"] for r in rows if r.get("id") and r.get("dataset")}
+
+
+def _check(pairs: list[Pair]) -> None:
+    """Raises UserError naming every file that cannot be used, before any work."""
+    problems = []
+    by_name: dict[str, str] = {}
+    for pair in pairs:
+        other = by_name.setdefault(pair.name, pair.path)
+        if other != pair.path:
+            problems.append(f"{pair.path}: {other} has the same name; rename one of them")
+        try:
+            shape = given_pictures.read(pair.path).shape[:2]
+            if pair.true_path and (found := _read_true(pair.true_path).shape) != shape:
+                problems.append(
+                    f"{pair.true_path}: {found[1]}x{found[0]}, its picture is {shape[1]}x{shape[0]}"
+                )
+        except UserError as error:
+            problems.append(str(error))
+    given_pictures.raise_for(problems)
+
+
+def _read_true(path: str) -> NDArray[np.float32]:
+    """Measured depth: float32 metres [height, width], 0 where there is none."""
+    try:
+        data = np.frombuffer(storage.storage_for(path).read(path), np.uint8)
+        image = cv2.imdecode(data, cv2.IMREAD_UNCHANGED)
+    except (OSError, cv2.error) as error:
+        raise UserError(f"{path}: cannot be read: {error}") from error
+    if image is None or image.dtype != np.uint16 or image.ndim != 2:
+        raise UserError(f"{path}: not a 16-bit grey PNG (millimetres)")
+    if not image.any():
+        raise UserError(f"{path}: no pixel has a depth")
+    return image.astype(np.float32) / np.float32(1000)
+
+
+def _make(
+    pair: Pair, model: DepthModel, path: str, output: str
+) -> tuple[NDArray[np.float32], NDArray[np.float32] | None]:
+    """Writes the files of a picture; its depth at its own size, and the true depth if known."""
+    from fgbg.models.depth import depth_network  # TensorFlow comes with the first load
+
+    picture = given_pictures.read(pair.path)
+    size = picture.shape[1], picture.shape[0]
+    try:
+        fed = depth_network.fed_size(size, STRIDE)
+        network = depth_network.load(path, model, fed, available_cores(), 1)
+        depth = network.predict(picture[None])[0]
+    except DepthModelError as error:
+        raise UserError(str(error)) from error
+    except ValueError as error:
+        raise UserError(f"{pair.path}: {error}") from error
+    at_size = resize_depth(depth, size)
+    true = _read_true(pair.true_path) if pair.true_path else None
+    array = io.BytesIO()
+    np.save(array, depth)
+    files: dict[str, given_pictures.File] = {
+        pair.name + _ARRAY_OUT: array.getvalue(),
+        pair.name + _DEPTH_OUT: given_pictures.millimetres(at_size),
+        pair.name + _PREVIEW_OUT: preview(picture, at_size, true),
+    }
+    given_pictures.write(output, files)
+    print(
+        f"{pair.path}: {size[0]}x{size[1]}, fed as {network.size[0]}x{network.size[1]}, depth "
+        f"{depth.min():.2f} to {depth.max():.2f} m, median {np.median(depth):.2f} m",
+        file=sys.stderr,
+    )
+    return at_size, true
+
+
+def preview(
+    bgr: pictures.Array, depth: NDArray[np.float32], true: NDArray[np.float32] | None
+) -> pictures.Array:
+    """The picture, its depth and the true depth if known, side by side in one scale of colours.
+
+    Args:
+        bgr: uint8 [height, width, 3].
+        depth: Metres [height, width].
+        true: Metres [height, width], 0 (drawn black) where there is none; or None.
+
+    Returns:
+        uint8 BGR, shrunk to what a JPEG can hold; near is bright. The ends of the scale are
+        written on it.
+    """
+    values = depth.ravel() if true is None else np.concatenate((depth.ravel(), true[true > 0]))
+    near, far = (float(v) for v in np.percentile(values, (1, 99)))
+    panels = [bgr, given_pictures.coloured(depth, near, far)]
+    if true is not None:
+        panels.append(given_pictures.coloured(true, near, far))
+    words = f"near (bright) {near:.2f} m - far (dark) {far:.2f} m"
+    words += "; predicted, measured" if true is not None else ""
+    return given_pictures.side_by_side(panels, words)
+
+
+def table(title: str, measured: dict[Pair, Metrics]) -> str:
+    """Measures by picture, by data set and over all, as text."""
+    by_dataset: dict[str, list[Any]] = {}
+    for pair, metrics in measured.items():
+        by_dataset.setdefault(pair.dataset, []).append(metrics)
+    lines = [(pair.name, metrics) for pair, metrics in measured.items()]
+    lines += [
+        (f"{name} (mean of {len(found)})", depth_metrics.mean(found))
+        for name, found in by_dataset.items()
+    ]
+    lines.append((f"all (mean of {len(measured)})", depth_metrics.mean(measured.values())))
+    width = max(len(title), *(len(name) for name, _ in lines))
+    head = f"{title:{width}} " + " ".join(f"{name:>8}" for name in Metrics._fields)
+    rows = [f"{name:{width}} " + " ".join(f"{v:8.3f}" for v in metrics) for name, metrics in lines]
+    return "\n".join([head, *rows])

@@ -1,0 +1,1 @@
+"""What commands do to a whole data set: plan, merge, lock, finish."""

@@ -1,0 +1,228 @@
+"""Pictures named on a command line and the files made of them: what is wrong is told at once."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from fgbg.files import storage
+from fgbg.pipeline.exit_codes import UserError
+from fgbg.transforms.dataset import catalogue
+from fgbg.transforms.dataset.catalogue import InputError
+from fgbg.transforms.pixels import pictures
+from fgbg.transforms.pixels.pictures import PictureError
+
+MILLIMETRES_MAX = 65535
+# Longest side of a JPEG file: OpenCV's library refuses more.
+JPEG_SIDE_MAX = 65500
+_PROBLEMS_SHOWN = 50
+_CAPTION_HEIGHT = 28
+
+File = NDArray[np.uint8] | NDArray[np.uint16] | bytes
+"""A file to be written: a picture [height, width] or [height, width, 3] (BGR), or its bytes."""
+
+
+def find(sources: list[str]) -> list[str]:
+    """Paths of pictures: files, and what folders and patterns hold.
+
+    Raises:
+        UserError: There is no such file, or nothing in a folder.
+    """
+    paths = []
+    for source in sources:
+        store = storage.storage_for(source)
+        if store.size(source) is not None:
+            paths.append(source)
+            continue
+        if not storage.is_pattern(source) and not store.exists(source):
+            raise UserError(f"{source}: no such file or folder")
+        try:
+            paths += catalogue.find(source, "IMAGE")[0]
+        except InputError as error:
+            raise UserError(str(error)) from error
+    return paths
+
+
+def name_of(path: str) -> str:
+    """What the files made of a picture begin with: its own name without its ending."""
+    return os.path.splitext(os.path.basename(path))[0]
+
+
+def same_names(paths: list[str]) -> list[str]:
+    """What is to be said of pictures whose files would replace each other's."""
+    problems = []
+    by_name: dict[str, str] = {}
+    for path in paths:
+        other = by_name.setdefault(name_of(path), path)
+        if other != path:
+            problems.append(f"{path}: {other} has the same name; rename one of them")
+    return problems
+
+
+def check_outputs(output: str, inputs: Iterable[str], names: Iterable[str]) -> None:
+    """Refuses outputs that would replace inputs or each other.
+
+    Args:
+        output: The folder of --output, local or gs://.
+        inputs: Paths of all files that are read.
+        names: Of all files to be written. Equal ones count once: see same_names.
+
+    Raises:
+        UserError: It names every such output.
+    """
+    given = {_place(path): path for path in inputs}
+    made: dict[str, str] = {}
+    problems = []
+    for name in dict.fromkeys(names):
+        path = storage.join(output, name)
+        place = _place(path)
+        if place in given:
+            problems.append(f"{path}: is the input {given[place]}")
+        elif made.setdefault(place, path) != path:
+            problems.append(f"{path}: is the same file as {made[place]}")
+    raise_for(
+        problems,
+        "outputs would replace inputs or each other; give another --output (what an earlier run "
+        "wrote beside the inputs is taken as input, too)",
+    )
+
+
+def _place(path: str) -> str:
+    """What tells whether two paths are one file."""
+    return path if storage.is_gcs(path) else os.path.realpath(path)
+
+
+def raise_for(problems: list[str], what: str = "bad inputs") -> None:
+    """Raises a UserError that lists the problems below what they are, if there are any."""
+    if problems:
+        more = len(problems) - _PROBLEMS_SHOWN
+        listing = problems[:_PROBLEMS_SHOWN] + ([f"and {more} more"] if more > 0 else [])
+        raise UserError("\n  ".join([f"{len(problems)} {what}:", *listing]))
+
+
+def read(path: str) -> pictures.Array:
+    """A picture, upright: uint8 BGR [height, width, 3]; transparency is put on white.
+
+    Raises:
+        UserError: It cannot be read.
+    """
+    try:
+        rgb = pictures.read_picture(storage.storage_for(path).read(path))
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read: {error.strerror or error}") from error
+    except PictureError as error:
+        raise UserError(f"{path}: {error}") from error
+    return pictures.fit_background(rgb, (rgb.shape[1], rgb.shape[0]))
+
+
+def make_folder(output: str) -> None:
+    """Makes the folder of --output, where files need one.
+
+    Raises:
+        UserError: It cannot be made.
+    """
+    if storage.is_gcs(output):
+        return
+    try:
+        os.makedirs(output, exist_ok=True)
+    except OSError as error:
+        raise UserError(f"--output {output}: cannot be made: {error.strerror}") from error
+
+
+def write(output: str, files: dict[str, File]) -> None:
+    """Writes files into the folder of --output, local or gs://.
+
+    Args:
+        output: The folder.
+        files: By their names; pictures are encoded as the name's ending says.
+
+    Raises:
+        UserError: One cannot be encoded (nothing is written then), or they cannot be written.
+    """
+    encoded = [
+        (storage.join(output, name), file if isinstance(file, bytes) else _encode(name, file))
+        for name, file in files.items()
+    ]
+    try:
+        storage.storage_for(output).write_many(encoded)
+    except OSError as error:
+        raise UserError(f"--output {output}: cannot be written: {error.strerror}") from error
+
+
+def _encode(name: str, image: NDArray[np.uint8] | NDArray[np.uint16]) -> bytes:
+    done, data = cv2.imencode(os.path.splitext(name)[1], image)
+    if not done:  # the data is empty then
+        height, width = image.shape[:2]
+        raise UserError(f"{name}: OpenCV could not encode a picture of {width}x{height}")
+    return bytes(data)
+
+
+def resize_map(values: NDArray[np.float32], size: tuple[int, int]) -> NDArray[np.float32]:
+    """A map [h, w], of depth or probability, at a width and height: area mean to shrink, linear
+    to enlarge."""
+    height, width = values.shape
+    if (width, height) == size:
+        return values
+    shrinks = size[0] <= width and size[1] <= height
+    how = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
+    return np.asarray(cv2.resize(values, size, interpolation=how), np.float32)
+
+
+def millimetres(metres: NDArray[np.float32]) -> NDArray[np.uint16]:
+    """Depth [height, width] as it is stored in 16-bit PNG; 65.535 m and more is 65535."""
+    return np.rint(np.clip(metres * np.float32(1000), 0, MILLIMETRES_MAX)).astype(np.uint16)
+
+
+def coloured(metres: NDArray[np.float32], near: float, far: float) -> pictures.Array:
+    """Depth [height, width] in colours, near bright: uint8 BGR; black where it is 0."""
+    span = max(far - near, 1e-6)
+    level = np.rint(np.clip((far - metres) / span, 0, 1) * 255).astype(np.uint8)
+    colours: pictures.Array = cv2.applyColorMap(level, cv2.COLORMAP_VIRIDIS)
+    colours[metres <= 0] = 0
+    return colours
+
+
+def fit(image: pictures.Array, box: tuple[int, int], enlarge: bool = False) -> pictures.Array:
+    """A picture resized to fit into a box, its aspect kept; no side gets shorter than a pixel.
+
+    Args:
+        image: uint8 [height, width] or [height, width, 3].
+        box: Width and height that it may have.
+        enlarge: Whether one that is smaller is enlarged to it.
+
+    Returns:
+        uint8, no larger than the box, with the channels of the image.
+    """
+    height, width = image.shape[:2]
+    factor = min(box[0] / width, box[1] / height)
+    if factor == 1 or (factor > 1 and not enlarge):
+        return image
+    size = max(1, round(width * factor)), max(1, round(height * factor))
+    return np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA), np.uint8)
+
+
+def panel_box(count: int) -> tuple[int, int]:
+    """Width and height that each of the panels of side_by_side may have for a JPEG to hold them."""
+    return JPEG_SIDE_MAX // count, JPEG_SIDE_MAX - _CAPTION_HEIGHT
+
+
+def side_by_side(panels: list[pictures.Array], words: str) -> pictures.Array:
+    """Pictures beside each other with a line of text below, shrunk where a JPEG needs it.
+
+    Args:
+        panels: uint8 BGR [height, width, 3], all of one size.
+        words: The text.
+
+    Returns:
+        uint8 BGR, no side longer than JPEG_SIDE_MAX.
+    """
+    box = panel_box(len(panels))
+    sheet = np.concatenate([fit(panel, box) for panel in panels], axis=1)
+    band = np.full((_CAPTION_HEIGHT, sheet.shape[1], 3), 255, np.uint8)
+    scale = min(0.6, sheet.shape[1] / 900)
+    cv2.putText(band, words, (6, 20), cv2.FONT_HERSHEY_SIMPLEX, scale, (0, 0, 0), 1, cv2.LINE_AA)
+    return np.concatenate((sheet, band))

@@ -1,0 +1,1 @@
+"""The options: parsers, types, Beam's own, the Flex Template's metadata."""

@@ -1,0 +1,55 @@
+"""Options of `fgbg generate` for workers in the cloud, and for what --plan says of their price."""
+
+from __future__ import annotations
+
+import argparse
+
+from fgbg.pipeline.cloud import gpus
+from fgbg.pipeline.options.types import number
+
+
+def add(parser: argparse.ArgumentParser) -> None:
+    """Adds the options to the parser of `fgbg generate`."""
+    add = parser.add_argument_group("workers in the cloud (docs/dataflow.md)").add_argument
+    add(
+        "--gpu",
+        choices=gpus.NAMES,
+        default=gpus.NONE,
+        help="GPU of the workers that make depth: chooses their machine, driver, processes and "
+        "batches",
+    )
+    add(
+        "--gpu_processes",
+        type=number(1, 96, int),
+        default=None,
+        metavar="N",
+        help="processes on a worker's GPU: 1, or the cores of its machine; None: the cores",
+    )
+    add(
+        "--accelerator",
+        default=None,
+        metavar="HINT",
+        help="the resource hint that --gpu sets, such as "
+        "type:nvidia-tesla-t4;count:1;install-nvidia-driver; None: by --gpu",
+    )
+    add(
+        "--min_ram",
+        default=None,
+        metavar="SIZE",
+        help="memory of a worker with a GPU, such as 12GB; None: 3 GB for each process",
+    )
+    add = parser.add_argument_group("price (--plan)").add_argument
+    add(
+        "--price_per_hour",
+        type=number(0, 100_000),
+        default=None,
+        metavar="USD",
+        help="what a worker costs in an hour; None: by the table of list prices",
+    )
+    add(
+        "--depth_speed",
+        type=number(1e-3, 1e6),
+        default=None,
+        metavar="N",
+        help="pictures a second that a worker's GPU makes depth of; None: by the table of speeds",
+    )

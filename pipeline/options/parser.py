@@ -1,0 +1,281 @@
+"""The command line of `fgbg generate`: every option, its check and its default."""
+
+from __future__ import annotations
+
+import argparse
+import difflib
+from collections.abc import Callable
+from typing import Any, NoReturn
+
+from fgbg.models.depth.depth_card import BUILTIN, PRECISIONS
+from fgbg.pipeline.exit_codes import WRONG_USE
+from fgbg.pipeline.options import cloud as cloud_options
+from fgbg.pipeline.options.types import add_switch, boolean, number, numbers, scale, size, splits
+
+__all__ = [
+    "Parser",
+    "add_depth_model",
+    "add_switch",
+    "boolean",
+    "generate_parser",
+    "number",
+    "numbers",
+    "parse",
+    "parse_all",
+    "scale",
+    "size",
+    "splits",
+    "suggest",
+]
+
+
+class Parser(argparse.ArgumentParser):
+    """An argparse parser whose errors suggest what was meant."""
+
+    def __init__(self, **settings: Any) -> None:
+        super().__init__(
+            allow_abbrev=False, formatter_class=argparse.ArgumentDefaultsHelpFormatter, **settings
+        )
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(WRONG_USE, f"{self.prog}: {message}\nTry: {self.prog} --help\n")
+
+
+def suggest(unknown: str, known: list[str]) -> str:
+    """An error text for an unknown option or command, with the nearest known one."""
+    name = unknown.partition("=")[0]
+    # People write dashes for underscores: those are the nearest of all.
+    exact = [k for k in known if k.replace("-", "_") == "--" + name.lstrip("-").replace("-", "_")]
+    near = exact or difflib.get_close_matches(name, known, n=1, cutoff=0.6)
+    return f"unknown option {name}" + (f"; did you mean {near[0]}?" if near else "")
+
+
+def generate_parser() -> Parser:
+    """The parser of `fgbg generate`; what it leaves over are Beam's options."""
+    parser = Parser(
+        prog="fgbg generate",
+        description="Pastes foregrounds at random positions on backgrounds and writes overlay, "
+        "mask and depth of every one. Run it again with the same options to resume; with more "
+        "inputs or placements to extend. Options of Apache Beam are passed through.",
+    )
+    add = parser.add_argument_group("input and output").add_argument
+    add(
+        "--backgrounds",
+        required=True,
+        metavar="FOLDER",
+        help="folder or glob pattern of the background photos, local or gs://",
+    )
+    add(
+        "--foregrounds",
+        required=True,
+        metavar="FOLDER",
+        help="folder or glob pattern of the cut-outs with transparency, local or gs://",
+    )
+    add("--output", required=True, metavar="FOLDER", help="the data set's folder, local or gs://")
+    add(
+        "--format",
+        choices=("images", "tfrecord"),
+        default="images",
+        help="form of the samples: files of their own, or records in shards (docs/tfrecord.md)",
+    )
+    add(
+        "--shards",
+        type=number(1, 99_999, int),
+        default=None,
+        metavar="N",
+        help="shards of --format tfrecord, all splits together; None: as many as make them about "
+        "128 MB",
+    )
+    add_switch(add, "--overwrite", "delete the data set that is there and start anew")
+    add_switch(add, "--skip_bad_inputs", "leave out inputs that cannot be used instead of stopping")
+    add = parser.add_argument_group("pictures").add_argument
+    add("--size", type=size, default="224", metavar="N|WxH", help="size stored, in pixels")
+    add(
+        "--canvas",
+        type=size,
+        default=None,
+        metavar="N|WxH",
+        help="size composed at and shown to the depth network; None: twice --size",
+    )
+    add(
+        "--placements",
+        type=number(1, 1_000_000, int),
+        default=20,
+        metavar="K",
+        help="positions of each foreground on each background",
+    )
+    add(
+        "--mirror",
+        type=boolean,
+        default=True,
+        metavar="true|false",
+        help="place the mirror image of every foreground too",
+    )
+    add(
+        "--fg_scale",
+        type=scale,
+        default="0.3,0.6",
+        metavar="MIN,MAX",
+        help="height of the foreground as a share of the canvas, drawn for each foreground on "
+        "each background",
+    )
+    add(
+        "--truncation",
+        type=number(0, 0.95),
+        default=0.0,
+        metavar="SHARE",
+        help="share of the foreground's box that may lie outside the picture",
+    )
+    add(
+        "--seed",
+        type=number(0, 2**63 - 1, int),
+        default=0,
+        metavar="N",
+        help="seed of the placements",
+    )
+    add(
+        "--image_quality",
+        type=number(1, 100, int),
+        default=95,
+        metavar="Q",
+        help="JPEG quality; masks get at least 90, from where thresholding is exact",
+    )
+    add(
+        "--mask_format",
+        choices=("jpg", "png"),
+        default=None,
+        help="file format of masks; None: jpg, and png in records",
+    )
+    add(
+        "--splits",
+        type=splits,
+        default="train=0.8,validation=0.1,test=0.1",
+        metavar="NAME=SHARE,...",
+        help="shares of the backgrounds in each split",
+    )
+    add = parser.add_argument_group("depth").add_argument
+    add_depth_model(add, none=True)
+    add(
+        "--depth_format",
+        choices=("jpg", "png16"),
+        default=None,
+        help="8 bits over --depth_range, or 16-bit PNG in millimetres; None: jpg, and png16 in "
+        "records",
+    )
+    add(
+        "--depth_range",
+        type=number(0.1, 1000),
+        default=None,
+        metavar="METRES",
+        help="metres that 255 stands for in 8-bit depth; None: the model's range (--depth_max)",
+    )
+    add = parser.add_argument_group("running").add_argument
+    add(
+        "--workers",
+        type=number(1, 1024, int),
+        default=None,
+        metavar="N",
+        help="processes on this machine; None: its cores",
+    )
+    add_switch(
+        add, "--plan", "say what would be made, how many bytes and how long it would take, and stop"
+    )
+    cloud_options.add(parser)
+    return parser
+
+
+def add_depth_model(add: Callable[..., Any], none: bool) -> None:
+    """Adds the options that say which depth network is used, and how it is run.
+
+    Args:
+        add: add_argument of the parser, or of a group of it.
+        none: Whether a data set without depth can be asked for.
+    """
+    add(
+        "--depth_model",
+        default=BUILTIN,
+        metavar="builtin|none|nyu|kitti|PATH" if none else "builtin|nyu|kitti|PATH",
+        help="builtin: a small network that comes with fgbg, to try things with; nyu, kitti: "
+        "DenseDepth as its authors published it (downloaded once); or a file: DenseDepth .h5, "
+        ".tflite or .keras; or a SavedModel folder, or a folder of fgbg train",
+    )
+    add(
+        "--depth_model_url",
+        default=None,
+        metavar="ADDRESS",
+        help="where nyu or kitti is downloaded from; None: $FGBG_NYU_URL or $FGBG_KITTI_URL, or "
+        "its authors' address",
+    )
+    add(
+        "--depth_batch_size",
+        type=number(1, 1024, int),
+        default=None,
+        metavar="N",
+        help="pictures in one call of the depth network; None: at most 4 on a CPU, 32 on a GPU",
+    )
+    add(
+        "--depth_precision",
+        choices=PRECISIONS,
+        default="float32",
+        help="what DenseDepth computes in; bfloat16 is faster where the processor has it",
+    )
+    add(
+        "--depth_input_range",
+        type=numbers(2, "LOW,HIGH, such as 0,1"),
+        default=None,
+        metavar="LOW,HIGH",
+        help="what pixel values 0 and 255 are fed as; None: the model's card says, or 0,1",
+    )
+    add(
+        "--depth_output_unit",
+        type=number(1e-9, 1e9),
+        default=None,
+        metavar="METRES",
+        help="metres that one unit of the network's output stands for; None: the model's card "
+        "says, or 1",
+    )
+    add(
+        "--depth_max",
+        type=number(0.1, 1000),
+        default=None,
+        metavar="METRES",
+        help="the network's range; DenseDepth's scale ends there. None: the model's card says, or "
+        "80 for kitti (or a DenseDepth file so named) and 10 for others",
+    )
+
+
+def parse(parser: Parser, arguments: list[str]) -> tuple[argparse.Namespace, list[str]]:
+    """Parses a command's own options, and checks that the rest are Beam's.
+
+    Returns:
+        The options, and Beam's options as given.
+    """
+    own, rest = parser.parse_known_args(arguments)
+    if rest:
+        _check_beam_options(parser, rest)
+    return own, rest
+
+
+def _check_beam_options(parser: Parser, rest: list[str]) -> None:
+    from fgbg.pipeline.options.beam import beam_option_names, left_over
+
+    known = [name for name in parser._option_string_actions if name.startswith("--")]
+    beam = beam_option_names()
+    for token in rest:
+        if token.startswith("-") and token.partition("=")[0] not in beam:
+            parser.error(suggest(token, known + sorted(beam)))
+    wrong = left_over(rest)
+    if wrong:
+        parser.error(f"{wrong[0]!r} belongs to no option")
+
+
+def parse_all(parser: Parser, arguments: list[str]) -> argparse.Namespace:
+    """Parses a command that takes no options of Beam."""
+    own, rest = parser.parse_known_args(arguments)
+    if rest:
+        known = [name for name in parser._option_string_actions if name.startswith("--")]
+        first = rest[0]
+        parser.error(
+            suggest(first, known) if first.startswith("-") else f"{first!r} belongs to no option"
+        )
+    return own

@@ -1,0 +1,1 @@
+"""A run of `fgbg train`: its data set, folder, progress and results."""

@@ -1,0 +1,1 @@
+"""Worker processes: starting them, their tasks, the local run of the graph."""

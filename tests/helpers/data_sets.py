@@ -1,0 +1,124 @@
+"""Data sets made by a test, and commands run as a person would or within this process."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import json
+import logging
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+SHARED = ROOT.parent / "shared" / "data"
+
+
+def arguments(inputs: Path, output: Path, *more: str) -> list[str]:
+    """A quick `generate` command line: 32x32 stored, 64x64 composed, without depth."""
+    return [
+        "generate",
+        *("--backgrounds", str(inputs / "bg")),
+        *("--foregrounds", str(inputs / "fg")),
+        *("--output", str(output)),
+        *("--size", "32"),
+        *("--placements", "3"),
+        *("--depth_model", "none"),
+        *more,
+    ]
+
+
+def fgbg(*command: str, timeout: float = 120, **settings: object) -> subprocess.CompletedProcess:
+    """Runs a command as a person would, in a process of its own."""
+    return subprocess.run(
+        [sys.executable, "-m", "fgbg", *command],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=timeout,
+        check=False,
+        **settings,  # type: ignore[call-overload]
+    )
+
+
+@contextlib.contextmanager
+def without_workers() -> Iterator[None]:
+    """Commands run by main() do the work of their worker processes here, one slice after the other.
+
+    For small data sets, whose processes take most of the time. What the workers do sees this
+    process' environment. That workers make the same is proved where they are not left out.
+    """
+    from fgbg.pipeline.workers import processes
+
+    def run(self, task, arguments, on_tick=None, on_death=None):  # type: ignore[no-untyped-def]
+        from fgbg.pipeline.workers import tasks as worker
+
+        counters = [0] * self._array_length
+        worker.set_up(counters, 1)
+        module, _, function = task.partition(":")
+        try:
+            results = [getattr(importlib.import_module(module), function)(a) for a in arguments]
+        finally:
+            worker.meter.share(None)
+        return results, counters
+
+    loggers = [logging.getLogger(), logging.getLogger("fgbg")]
+    levels = [logger.level for logger in loggers]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(processes.ProcessGroup, "run", run)
+        patch.setattr(processes, "warm_up", lambda: None)
+        try:
+            yield
+        finally:
+            for logger, level in zip(loggers, levels, strict=True):
+                logger.setLevel(level)
+
+
+def make_in_process(inputs: Path, output: Path, *more: str) -> Path:
+    """Makes a data set without worker processes: quick, for tests that look at the result."""
+    from fgbg.pipeline.commands import generate
+    from fgbg.pipeline.options import parser as options
+    from fgbg.pipeline.workers import tasks as worker
+    from fgbg.pipeline.workers.arguments import GraphArguments, SliceOfGenerate, SliceOfShards
+    from fgbg.transforms.steps.summarise import summarise
+
+    asked, _ = options.parse(options.generate_parser(), arguments(inputs, output, *more)[1:])
+    configuration = generate._configuration(asked)
+    request = generate._request(asked, configuration, generate.stored_job(asked), [])
+    generate._store(request)
+    graph = GraphArguments.of(request.output, request.job, request.depth_path, threads=1)
+    worker.make_slice(SliceOfGenerate(graph, []))
+    if graph.in_records:
+        worker.join_slice(SliceOfShards(str(output), worker.plan_shards(str(output))))
+    summarise(str(output))
+    return output
+
+
+def tree(output: Path) -> dict[str, bytes]:
+    """All files of a data set by name, but for what is allowed to differ between runs."""
+
+    found = {}
+    for folder, _, names in os.walk(output):
+        for name in names:
+            path = Path(folder) / name
+            relative = path.relative_to(output).as_posix()
+            data = path.read_bytes()
+            if relative == "generation.json":
+                content = json.loads(data)
+                del content["timings"]
+                data = json.dumps(content).encode()
+            if relative == "index.html":
+                before, _, rest = data.partition(b"<!-- timings -->")
+                data = before + rest.partition(b"<!-- end of timings -->")[2]
+            if relative != "_work/lock":
+                found[relative] = data
+    return found
+
+
+MakeDataSet = Callable[..., Path]

@@ -1,0 +1,22 @@
+"""Small pictures, drawn."""
+
+from __future__ import annotations
+
+import numpy as np
+from PIL import Image
+
+
+def photo(seed: int, width: int = 96, height: int = 80) -> np.ndarray:
+    """A smooth random photo: uint8 RGB [height, width, 3]."""
+    rng = np.random.default_rng(seed)
+    small = Image.fromarray(rng.integers(0, 256, (6, 7, 3), dtype=np.uint8))
+    return np.array(small.resize((width, height), Image.Resampling.BICUBIC))
+
+
+def disc(seed: int, width: int = 90, height: int = 120, soft: float = 4.0) -> np.ndarray:
+    """A cut-out with a soft edge: uint8 RGBA [height, width, 4]."""
+    colour = photo(1000 + seed, width, height)
+    y, x = np.mgrid[0:height, 0:width]
+    radius = np.hypot((x - width / 2 + 0.5) / width, (y - height / 2 + 0.5) / height) * 2
+    alpha = np.clip((1 - radius) * min(width, height) / 2 / soft + 0.5, 0, 1)
+    return np.dstack((colour, np.rint(alpha * 255).astype(np.uint8)))

@@ -1,0 +1,1 @@
+"""The workshop: makes samples/ and the built-in network. Not installed."""

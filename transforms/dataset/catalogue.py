@@ -1,0 +1,214 @@
+"""The input pictures: found, checked before any work starts, numbered, and stored as used."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import hashlib
+import os
+import re
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+
+from fgbg.files import storage
+from fgbg.transforms.dataset import sources
+from fgbg.transforms.job import job as jobs
+from fgbg.transforms.job.job import InputPicture
+from fgbg.transforms.pixels import pictures
+from fgbg.transforms.pixels.pictures import PictureError
+
+BACKGROUND, FOREGROUND = "background", "foreground"
+_THREADS = 4
+
+
+class InputError(ValueError):
+    """Inputs that cannot be used at all: the message says which and what to do."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Checked:
+    """One input file after the check.
+
+    Attributes:
+        path: Where it is.
+        sha256: Of its bytes; "" if it could not be read.
+        width: Of the picture, upright.
+        height: Likewise.
+        problem: What is wrong with it; "" if nothing is.
+        source: Author, licence and page, where a sources.csv knows the file.
+    """
+
+    path: str
+    sha256: str = ""
+    width: int = 0
+    height: int = 0
+    problem: str = ""
+    source: dict[str, str] = dataclasses.field(default_factory=dict)
+
+    @property
+    def file(self) -> str:
+        """The file's name without its folder."""
+        return self.path.rpartition("/")[2]
+
+
+def natural_order(path: str) -> list[tuple[int, int | str]]:
+    """Sorting key that puts 2.jpg before 10.jpg; the same everywhere."""
+    parts = re.split(r"(\d+)", path)
+    return [(0, int(part)) if part.isdecimal() else (1, part) for part in parts if part]
+
+
+def find(source: str, what: str) -> tuple[list[str], list[str]]:
+    """The input files of a folder or a pattern.
+
+    Args:
+        source: A folder (its files, not those of its sub-folders), or a glob pattern with `**`
+            for any depth; local or gs://.
+        what: The option it was given for, for messages.
+
+    Returns:
+        Paths of the inputs in natural order; and paths in the folder that are no pictures by
+        their names and were left out. Every match of a pattern is an input.
+
+    Raises:
+        InputError: There is no such folder, or nothing in it.
+    """
+    store = storage.storage_for(source)
+    if storage.is_pattern(source) and not os.path.isdir(source):
+        matches = store.glob(source)
+        if not matches:
+            raise InputError(f"{what} {source}: no file matches this pattern")
+        return sorted(matches, key=natural_order), []
+    if not store.exists(source):
+        raise InputError(f"{what} {source}: no such folder")
+    if not storage.is_gcs(source) and not os.path.isdir(source):
+        raise InputError(f"{what} {source}: a file, not a folder; give its folder or a pattern")
+    visible = [name for name in store.files(source) if not name.startswith(".")]
+    visible = [name for name in visible if name != sources.SOURCES]
+    found = [n for n in visible if os.path.splitext(n)[1].lower() in pictures.EXTENSIONS]
+    ignored = sorted(set(visible) - set(found))
+    if not found:
+        endings = " ".join(sorted(pictures.EXTENSIONS))
+        raise InputError(
+            f"{what} {source}: no pictures in this folder ({endings}); for pictures in "
+            f"sub-folders give a pattern such as '{source.rstrip('/')}/**/*.jpg'"
+        )
+    ordered = sorted(found, key=natural_order)
+    return [storage.join(source, n) for n in ordered], [storage.join(source, n) for n in ignored]
+
+
+def check(
+    paths: list[str],
+    kind: str,
+    canvas: tuple[int, int],
+    known: dict[str, InputPicture],
+    done: Callable[[], object],
+) -> list[Checked]:
+    """Reads every input whole and says what is wrong with those that cannot be used.
+
+    Args:
+        paths: The files.
+        kind: BACKGROUND or FOREGROUND.
+        canvas: Width and height of the canvas.
+        known: Inputs that were checked by an earlier run, by file name: equal bytes are not
+            decoded again.
+        done: Called after every file.
+
+    Returns:
+        One entry per path, in order.
+    """
+    one = functools.partial(_check, kind=kind, canvas=canvas, known=known, done=done)
+    with ThreadPoolExecutor(_THREADS) as pool:
+        checked = list(pool.map(one, paths))
+    by_name: dict[str, list[Checked]] = {}
+    for entry in checked:
+        by_name.setdefault(entry.file, []).append(entry)
+    clashes = {name: e for name, e in by_name.items() if len(e) > 1}
+    known_sources = sources.read(paths)
+    return [
+        dataclasses.replace(_mark_clash(entry, clashes), source=known_sources.get(entry.path, {}))
+        for entry in checked
+    ]
+
+
+def _mark_clash(entry: Checked, clashes: dict[str, list[Checked]]) -> Checked:
+    others = [other.path for other in clashes.get(entry.file, []) if other is not entry]
+    if not others or entry.problem:
+        return entry
+    problem = f"name clash: {', '.join(others)} has the same file name; rename one of them"
+    return dataclasses.replace(entry, problem=problem)
+
+
+def _check(
+    path: str,
+    kind: str,
+    canvas: tuple[int, int],
+    known: dict[str, InputPicture],
+    done: Callable[[], object],
+) -> Checked:
+    try:
+        data = storage.storage_for(path).read(path)
+    except OSError as error:
+        return Checked(path, problem=f"cannot be read: {error.strerror or error}")
+    finally:
+        done()
+    sha256 = hashlib.sha256(data).hexdigest()
+    before = known.get(path.rpartition("/")[2])
+    if before is not None and before.sha256 == sha256:
+        return Checked(path, sha256, before.width, before.height)
+    try:
+        picture = pictures.read_picture(data)
+        if kind == FOREGROUND:
+            pictures.crop_foreground(picture, canvas)
+    except PictureError as error:
+        return Checked(path, sha256, problem=str(error))
+    except MemoryError:
+        return Checked(path, sha256, problem="does not fit into memory; scale it down first")
+    return Checked(path, sha256, picture.shape[1], picture.shape[0])
+
+
+def duplicates(inputs: Iterable[InputPicture]) -> list[list[str]]:
+    """Groups of files with equal bytes."""
+    by_hash: dict[str, list[str]] = {}
+    for picture in inputs:
+        by_hash.setdefault(picture.sha256, []).append(picture.file)
+    return [files for files in by_hash.values() if len(files) > 1]
+
+
+def store_inputs(output: str, job: jobs.Job, paths: dict[tuple[str, str], str]) -> None:
+    """Writes the inputs as used, where they are not there yet: backgrounds/ and foregrounds/.
+
+    Args:
+        output: The data set.
+        job: Its job.
+        paths: Where each input is, by kind and file name.
+
+    Raises:
+        InputError: An input has changed since it was checked.
+    """
+    canvas = job.configuration.canvas
+    tasks = []
+    for kind, folder, prefix, ending, entries in (
+        (BACKGROUND, jobs.BACKGROUNDS, "bg", ".jpg", job.backgrounds),
+        (FOREGROUND, jobs.FOREGROUNDS, "fg_", ".png", job.foregrounds),
+    ):
+        there = set(storage.storage_for(output).walk(storage.join(output, folder)))
+        for entry in entries:
+            name = f"{prefix}{entry.number}{ending}"
+            if name not in there:
+                target = storage.join(output, folder, name)
+                tasks.append((kind, entry, paths[kind, entry.file], target))
+
+    def store(task: tuple[str, InputPicture, str, str]) -> None:
+        kind, entry, path, target = task
+        data = storage.storage_for(path).read(path)
+        if hashlib.sha256(data).hexdigest() != entry.sha256:
+            raise InputError(f"{path}: it changed while it was being read; run again")
+        picture = pictures.read_picture(data)
+        if kind == BACKGROUND:
+            encoded = pictures.encode_background(pictures.fit_background(picture, canvas))
+        else:
+            encoded = pictures.encode_foreground(pictures.crop_foreground(picture, canvas))
+        storage.storage_for(target).write_atomically(target, encoded)
+
+    with ThreadPoolExecutor(_THREADS) as pool:
+        list(pool.map(store, tasks))

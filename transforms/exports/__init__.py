@@ -1,0 +1,1 @@
+"""Other forms of a data set, one module a format."""

@@ -1,0 +1,1 @@
+"""From pictures to coded samples: reading, placing, compositing, coding. Arrays in and out."""

@@ -1,0 +1,1 @@
+"""JPEG pictures put together from restart segments that are encoded once."""

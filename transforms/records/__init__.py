@@ -1,0 +1,1 @@
+"""TFRecords: what a record holds, files and shards of them, their description."""

@@ -1,0 +1,220 @@
+"""Shards: joining the blocks of work units, so that no moment can lose or double a record.
+
+A work unit writes its records as one block. When every unit has been made or has failed, the plan
+(records.plan) is stored, blocks are joined after it, and each shard that is whole gets a
+shard record. Blocks are what can be joined anew, so they are kept until nothing is missing any
+more: until then shards are provisional, and a later run that makes the missing units joins all of
+them again.
+
+Nothing here needs Beam: fgbg.transforms.steps.join_shards has the steps of the graph.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import re
+from concurrent.futures import ThreadPoolExecutor
+
+from fgbg.files import storage
+from fgbg.transforms.job import commit
+from fgbg.transforms.job import job as jobs
+from fgbg.transforms.job.job import BLOCKS, JOINING, RECORDS, SHARDS
+from fgbg.transforms.job.work_unit import WorkUnit
+from fgbg.transforms.records.plan import NAME, Block, Plan, Shard, draw_up
+
+DATASET_INFO = "dataset_info.json"
+_PLAN = "plan.json"
+_FILE = re.compile(rf"{NAME}-\w+\.tfrecord-\d{{5,}}-of-\d{{5,}}")
+_READERS = 16
+
+
+def block_path(output: str, unit: WorkUnit) -> str:
+    """Where a unit's block is until it is joined."""
+    return storage.join(output, BLOCKS, f"{unit.name}.tfrecord")
+
+
+def read_plan(output: str) -> Plan | None:
+    """The stored plan; None before the first joining."""
+    path = storage.join(output, SHARDS, _PLAN)
+    try:
+        return Plan.from_bytes(storage.storage_for(path).read(path))
+    except FileNotFoundError:
+        return None
+
+
+def prepare(output: str) -> list[str]:
+    """Draws up the plan of what is committed and stores it, if it is not the stored one.
+
+    Args:
+        output: The data set. Every unit that could be made is committed.
+
+    Returns:
+        Names of the shards that are still to be joined.
+    """
+    job = jobs.read(output)
+    if job is None:
+        raise FileNotFoundError(f"{output} holds no data set")
+    store = storage.storage_for(output)
+    blocks = _blocks(output)
+    stored = read_plan(output)
+    plan = _as_stored(stored, blocks) or draw_up(job, blocks)
+    if plan != stored:
+        # What tells of the shards is taken away before they change.
+        store.delete(storage.join(output, RECORDS, DATASET_INFO))
+        store.write_atomically(storage.join(output, SHARDS, _PLAN), plan.to_bytes())
+    names = {shard.name for shard in plan.shards}
+    folder = storage.join(output, RECORDS)
+    for name in store.children(folder):
+        if _FILE.fullmatch(name) and name not in names:
+            store.delete_files([storage.join(folder, name), _record_path(output, name)])
+    joined = _joined(output, plan)
+    return [shard.name for shard in plan.shards if shard not in joined]
+
+
+def _blocks(output: str) -> list[Block]:
+    units = sorted(commit.committed(output))
+    with ThreadPoolExecutor(_READERS if storage.is_gcs(output) else 1) as pool:
+
+        def block(unit: WorkUnit) -> Block:
+            sizes = commit.read(output, unit).columns["record_bytes"]
+            return Block(unit, len(sizes), sum(sizes))
+
+        return list(pool.map(block, units))
+
+
+def _as_stored(stored: Plan | None, blocks: list[Block]) -> Plan | None:
+    """The stored plan with the sizes of today, if it holds all units and these are the same.
+
+    Blocks of other shards may be gone, so a complete plan is never dealt out anew, not even when a
+    lost unit was made again by another version of a library and has another size.
+    """
+    sizes = {block.unit: block for block in blocks}
+    if stored is None or not stored.complete or stored.units() != set(sizes):
+        return None
+    return Plan(
+        True,
+        tuple(
+            dataclasses.replace(shard, blocks=tuple(sizes[block.unit] for block in shard.blocks))
+            for shard in stored.shards
+        ),
+    )
+
+
+def _record_path(output: str, name: str) -> str:
+    return storage.join(output, SHARDS, f"{name}.json")
+
+
+def is_joined(output: str, shard: Shard) -> bool:
+    """Whether a shard is whole and recorded as what the plan says."""
+    size = storage.storage_for(output).size(storage.join(output, shard.path))
+    return size == shard.bytes and _is_recorded(output, shard)
+
+
+def _is_recorded(output: str, shard: Shard) -> bool:
+    path = _record_path(output, shard.name)
+    try:
+        record = json.loads(storage.storage_for(path).read(path))
+    except FileNotFoundError:
+        return False
+    return record["fingerprint"] == shard.fingerprint()
+
+
+def _joined(output: str, plan: Plan) -> set[Shard]:
+    store = storage.storage_for(output)
+    # Two listings first: on gs:// a shard that is not there costs no request of its own.
+    sizes = store.sizes(storage.join(output, RECORDS))
+    recorded = set(store.files(storage.join(output, SHARDS)))
+    there = [
+        shard
+        for shard in plan.shards
+        if f"{shard.name}.json" in recorded and sizes.get(shard.name) == shard.bytes
+    ]
+    with ThreadPoolExecutor(_READERS if storage.is_gcs(output) else 1) as pool:
+        done = pool.map(lambda shard: _is_recorded(output, shard), there)
+        return {shard for shard, whole in zip(there, done, strict=True) if whole}
+
+
+def join(output: str, plan: Plan, name: str) -> int:
+    """Joins the blocks of one shard, records that, and removes the blocks if nothing is missing.
+
+    It may be repeated at any time, and run twice at once.
+
+    Args:
+        output: The data set.
+        plan: Its plan.
+        name: The shard.
+
+    Returns:
+        The shard's size in bytes.
+
+    Raises:
+        FileNotFoundError: A block is missing.
+        ValueError: A block has another size than its commit record says.
+    """
+    shard = next(shard for shard in plan.shards if shard.name == name)
+    store = storage.storage_for(output)
+    paths = [block_path(output, block.unit) for block in shard.blocks]
+    if not is_joined(output, shard):
+        target, workspace = (storage.join(output, path) for path in (shard.path, JOINING))
+        try:
+            store.concatenate(paths, target, workspace, shard.bytes)
+        except FileNotFoundError:
+            if is_joined(output, shard):  # by another process, which has removed the blocks
+                return shard.bytes
+            raise
+        except ValueError as error:
+            raise ValueError(_wrong_sizes(output, shard)) from error
+        content = {"fingerprint": shard.fingerprint(), "records": shard.records}
+        content |= {"bytes": shard.bytes}
+        data = json.dumps(content, sort_keys=True).encode() + b"\n"
+        store.write_atomically(_record_path(output, name), data)
+    if plan.complete:
+        store.delete_files(paths)
+    return shard.bytes
+
+
+def _wrong_sizes(output: str, shard: Shard) -> str:
+    store = storage.storage_for(output)
+    wrong = [
+        path
+        for block in shard.blocks
+        if store.size(path := block_path(output, block.unit)) != block.bytes
+    ]
+    return (
+        f"{', '.join(wrong) or shard.path}: not of the size that the commit record says; delete "
+        "it and run again to have it made anew"
+    )
+
+
+def finish(output: str) -> Plan:
+    """Removes what is left of the joining, once every shard is joined. Gives the plan."""
+    plan = read_plan(output)
+    if plan is None:
+        raise FileNotFoundError(f"{output}: no shards were planned")
+    store = storage.storage_for(output)
+    store.delete(storage.join(output, JOINING))
+    if plan.complete:
+        store.delete(storage.join(output, BLOCKS))
+    return plan
+
+
+def forget_lost(output: str) -> int:
+    """Takes back the commits of units whose records are nowhere any more: they are made again.
+
+    A unit's records are in its block, or in its shard if that is joined; only a person or a
+    damaged disk removes both.
+
+    Returns:
+        Number of such units.
+    """
+    store = storage.storage_for(output)
+    folder = storage.join(output, BLOCKS)
+    there = {WorkUnit.parse(name.removesuffix(".tfrecord")) for name in store.walk(folder)}
+    plan = read_plan(output)
+    if plan is not None:
+        for shard in _joined(output, plan):
+            there.update(block.unit for block in shard.blocks)
+    lost = commit.committed(output) - there
+    commit.withdraw(output, lost)
+    return len(lost)

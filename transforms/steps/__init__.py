@@ -1,0 +1,1 @@
+"""The steps of the graph: Beam DoFns and PTransforms over the other rooms' functions."""

@@ -1,0 +1,172 @@
+"""Compose: the graph's step from a work unit's key to its overlays and masks."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+from collections.abc import Callable, Iterator
+
+import apache_beam as beam
+import numpy as np
+
+from fgbg.files import storage
+from fgbg.transforms import meter
+from fgbg.transforms.job import commit
+from fgbg.transforms.job import job as jobs
+from fgbg.transforms.job.work_unit import WorkUnit, sample_numbers
+from fgbg.transforms.pixels import allocation, compositing, pictures, placement
+from fgbg.transforms.pixels.compositing import Background, Composed
+from fgbg.transforms.pixels.pictures import Array
+from fgbg.transforms.pixels.placement import Box
+from fgbg.transforms.steps.unit_coder import WorkUnitCoder as WorkUnitCoder  # registers it
+
+FAILED = "failed"
+# Decoded inputs that a process keeps.
+BACKGROUNDS_KEPT = 256
+_FOREGROUNDS_KEPT = 512
+
+
+@dataclasses.dataclass(frozen=True)
+class ComposedUnit:
+    """A unit on its way through Generate.
+
+    Attributes:
+        unit: Its key.
+        numbers: The numbers of its samples.
+        placements: The foreground's box in canvas pixels, per sample.
+        pixels: The samples.
+    """
+
+    unit: WorkUnit
+    numbers: list[int]
+    placements: list[Box]
+    pixels: Composed
+
+
+@dataclasses.dataclass(frozen=True)
+class FailedUnit:
+    """A unit that could not be made.
+
+    Attributes:
+        unit: Its key.
+        step: The step that failed.
+        reason: Why, in words.
+    """
+
+    unit: WorkUnit
+    step: str
+    reason: str
+
+    @classmethod
+    def of(cls, unit: WorkUnit, step: str, error: Exception) -> FailedUnit:
+        """Of an exception."""
+        return cls(unit, step, f"{type(error).__name__}: {error}")
+
+
+def _load_background(output: str, version: str, number: int, size: tuple[int, int]) -> Background:
+    path = storage.join(output, jobs.BACKGROUNDS, f"bg{number}.jpg")
+    canvas = pictures.decode(storage.storage_for(path).read(path), path)
+    return Background.of(canvas, size)
+
+
+@functools.cache
+def _backgrounds(kept: int) -> Callable[[str, str, int, tuple[int, int]], Background]:
+    return functools.lru_cache(maxsize=kept)(_load_background)
+
+
+@functools.lru_cache(maxsize=_FOREGROUNDS_KEPT)
+def _foreground(output: str, version: str, number: int) -> Array:
+    path = storage.join(output, jobs.FOREGROUNDS, f"fg_{number}.png")
+    return pictures.decode(storage.storage_for(path).read(path), path)
+
+
+def compose(
+    output: str, version: str, unit: WorkUnit, backgrounds_kept: int = BACKGROUNDS_KEPT
+) -> ComposedUnit:
+    """Makes the overlays and masks of a unit from the inputs stored in the data set.
+
+    Args:
+        output: The data set.
+        version: The version of its job.
+        unit: The unit.
+        backgrounds_kept: How many decoded backgrounds this process keeps.
+    """
+    job = jobs.read_cached(output, version)
+    c = job.configuration
+    background = _backgrounds(backgrounds_kept)(output, version, unit.background, c.size)
+    if background.canvas.shape != (c.canvas[1], c.canvas[0], 3):
+        raise ValueError(f"backgrounds/bg{unit.background}.jpg is not of the canvas' size")
+    cutout = _foreground(output, version, unit.foreground)
+    key = placement.generator_key(
+        c.seed,
+        job.backgrounds[unit.background - 1].sha256,
+        job.foregrounds[unit.foreground - 1].sha256,
+        unit.mirrored,
+    )
+    scale = placement.draw_scale(key, unit.round, c.fg_scale)
+    size = placement.scaled_size((cutout.shape[1], cutout.shape[0]), c.canvas, scale)
+    foreground = compositing.scale_foreground(cutout, size, unit.mirrored)
+    numbers = list(sample_numbers(c.placements, c.mirror, unit))
+    places = placement.places(key, numbers, size, c.canvas, c.truncation)
+    keep_canvases = c.depth_model is not None
+    composed = compositing.compose_unit(background, foreground, places, c.size, keep_canvases)
+    return ComposedUnit(unit, numbers, places, composed)
+
+
+class Compose(beam.DoFn):
+    """WorkUnit -> ComposedUnit; FailedUnit to the output FAILED.
+
+    Args:
+        output: The data set.
+        version: The version of its job.
+        backgrounds_kept: How many decoded backgrounds a process keeps.
+    """
+
+    def __init__(self, output: str, version: str, backgrounds_kept: int = BACKGROUNDS_KEPT) -> None:
+        self._output = output
+        self._version = version
+        self._backgrounds_kept = backgrounds_kept
+
+    def setup(self) -> None:
+        allocation.keep_freed_memory()
+        jobs.read_cached(self._output, self._version)
+
+    def process(self, unit: WorkUnit) -> Iterator[ComposedUnit | beam.pvalue.TaggedOutput]:
+        meter.begin(unit)
+        try:
+            with meter.timed("compose_microseconds"):
+                composed = compose(self._output, self._version, unit, self._backgrounds_kept)
+        except Exception as error:
+            yield beam.pvalue.TaggedOutput(FAILED, FailedUnit.of(unit, "Compose", error))
+        else:
+            yield composed
+
+
+class DropCommitted(beam.DoFn):
+    """WorkUnit -> WorkUnit, those that are not done yet.
+
+    Args:
+        output: The data set.
+        without: Names of units not to be made at all (their process died, more than once).
+    """
+
+    def __init__(self, output: str, without: frozenset[str] = frozenset()) -> None:
+        self._output = output
+        self._without = without
+        self._committed: set[WorkUnit] = set()
+
+    def setup(self) -> None:
+        self._committed = commit.committed(self._output)
+
+    def process(self, unit: WorkUnit) -> Iterator[WorkUnit]:
+        if unit in self._committed:
+            meter.count("units_skipped")
+        elif unit.name not in self._without:
+            yield unit
+
+
+def canvases_of(unit: ComposedUnit) -> Array:
+    """The pictures that the depth network sees: uint8 BGR [K, canvas height, canvas width, 3]."""
+    if unit.pixels.canvases is None:
+        raise ValueError("composed without canvases")
+    return np.asarray(unit.pixels.canvases)

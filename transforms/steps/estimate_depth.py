@@ -1,0 +1,98 @@
+"""EstimateDepth: Beam's RunInference with a handler of our own around a depth network."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import apache_beam as beam
+import numpy as np
+from apache_beam.ml.inference.base import ModelHandler, RunInference
+from numpy.typing import NDArray
+
+from fgbg.models import network_files
+from fgbg.models.depth import depth_network
+from fgbg.models.depth.depth_card import DepthModel
+from fgbg.transforms import meter
+from fgbg.transforms.steps.compose import ComposedUnit, FailedUnit, canvases_of
+
+# A composed unit with the depth of its canvases, float32 metres [K, h, w].
+UnitWithDepth = tuple[ComposedUnit, NDArray[np.float32] | FailedUnit]
+
+
+class DepthModelHandler(ModelHandler[ComposedUnit, UnitWithDepth, depth_network.DepthNetwork]):
+    """Runs a depth network on whole units.
+
+    One unit is one element and one batch, so that an error costs no other unit; the network
+    itself works in batches of a fixed size.
+
+    Args:
+        source: Where the network comes from: a local path, a gs:// path or an http address.
+        model: What it is.
+        canvas: Width and height of the canvases.
+        threads: CPU threads that it may use.
+        unit_size: Number of samples of a unit, to cut it into even batches; None if not known.
+    """
+
+    def __init__(
+        self,
+        source: str,
+        model: DepthModel,
+        canvas: tuple[int, int],
+        threads: int,
+        unit_size: int | None = None,
+    ) -> None:
+        super().__init__(max_batch_size=1, min_batch_size=1)
+        self._source = source
+        self._model = model
+        self._canvas = canvas
+        self._threads = threads
+        self._unit_size = unit_size
+
+    def load_model(self) -> depth_network.DepthNetwork:
+        path = network_files.on_this_machine(self._source, self._model)
+        return depth_network.load(path, self._model, self._canvas, self._threads, self._unit_size)
+
+    def run_inference(
+        self,
+        batch: Sequence[ComposedUnit],
+        model: depth_network.DepthNetwork,
+        inference_args: dict[str, Any] | None = None,
+    ) -> Iterable[UnitWithDepth]:
+        for unit in batch:
+            try:
+                with meter.timed("depth_microseconds"):
+                    depth = model.predict(canvases_of(unit), meter.batch)
+            except Exception as error:
+                yield unit, FailedUnit.of(unit.unit, "EstimateDepth", error)
+            else:
+                meter.depth_made_on(model.gpu)
+                yield unit, depth
+
+    def get_num_bytes(self, batch: Sequence[ComposedUnit]) -> int:
+        # The default pickles the pixels to find out.
+        return sum(canvases_of(unit).nbytes for unit in batch)
+
+    def get_metrics_namespace(self) -> str:
+        return meter.NAMESPACE
+
+
+def _without_depth(unit: ComposedUnit) -> tuple[ComposedUnit, None]:
+    return unit, None
+
+
+class EstimateDepth(beam.PTransform):
+    """ComposedUnit -> (ComposedUnit, depth): float32 metres, a FailedUnit, or None without depth.
+
+    Args:
+        handler: Of the depth network; None for data sets without depth.
+    """
+
+    def __init__(self, handler: DepthModelHandler | None) -> None:
+        super().__init__()
+        self._handler = handler
+
+    def expand(self, units: beam.PCollection) -> beam.PCollection:
+        if self._handler is None:
+            return units | "NoDepth" >> beam.Map(_without_depth)
+        return units | "RunInference" >> RunInference(self._handler)

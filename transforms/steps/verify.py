@@ -1,0 +1,139 @@
+"""Verify: reads a data set back and proves that it is what its manifest says.
+
+Each row group of the manifest is one element, checked where it is read: files, sizes, checksums,
+masks, boxes, the background around the foreground. Problems come out as one line each.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import apache_beam as beam
+
+from fgbg.files import storage
+from fgbg.transforms import meter
+from fgbg.transforms.dataset import manifest
+from fgbg.transforms.job import job as jobs
+from fgbg.transforms.pixels.coding import KINDS, suffixes
+from fgbg.transforms.records import shards
+from fgbg.transforms.records.plan import Places
+from fgbg.transforms.steps.verify_pictures import check_pictures
+from fgbg.transforms.steps.verify_records import check_rows
+
+
+@dataclasses.dataclass(frozen=True)
+class VerifyArguments:
+    """What a slice of the check is built from.
+
+    Attributes:
+        output: The data set.
+        version: The version of its job.
+        manifest: A local copy of its manifest.
+        problems: Local path prefix of the file that problems are written to.
+        groups: Row groups of the manifest to check.
+    """
+
+    output: str
+    version: str
+    manifest: str
+    problems: str
+    groups: list[int]
+
+
+class CheckGroup(beam.DoFn):
+    """Number of a row group of the manifest -> problems, as JSON lines {"file", "problem"}.
+
+    Args:
+        output: The data set.
+        version: The version of its job.
+        manifest_path: A local copy of its manifest.
+    """
+
+    def __init__(self, output: str, version: str, manifest_path: str) -> None:
+        self._output = output
+        self._version = version
+        self._manifest = manifest_path
+        self._places: Places | None = None
+
+    def setup(self) -> None:
+        job = jobs.read_cached(self._output, self._version)
+        if job.configuration.in_records:
+            plan = shards.read_plan(self._output)
+            self._places = plan.places() if plan else {}
+
+    def process(self, group: int) -> Iterator[str]:
+        for file, problem in self._problems(group):
+            yield json.dumps({"file": file, "problem": problem})
+
+    def _problems(self, group: int) -> Iterator[tuple[str, str]]:
+        names: dict[int, set[str]] = {}
+        rows = manifest.read_group(self._manifest, group)
+        if self._places is not None:
+            yield from check_rows(self._output, self._version, rows, self._places)
+            meter.count("rows_checked", len(rows))
+            return
+        for row in rows:
+            yield from check_row(self._output, self._version, row)
+            files = names.setdefault(row["bg"], set())
+            files.update(row[kind] for kind in KINDS if row[kind])
+            meter.count("rows_checked")
+        # All rows of a background are in one row group: see fgbg.transforms.steps.summarise.
+        for background, files in names.items():
+            yield from stray_files(self._output, background, files)
+
+
+def verify(root: beam.Pipeline, arguments: VerifyArguments) -> beam.PCollection:
+    """Row groups -> Reshuffle -> CheckGroup -> a file of problems."""
+    return (
+        root
+        | "RowGroups" >> beam.Create(arguments.groups)  # int
+        | "Reshuffle" >> beam.Reshuffle()  # int
+        | "CheckGroup"
+        >> beam.ParDo(CheckGroup(arguments.output, arguments.version, arguments.manifest))  # str
+        | "Problems" >> beam.io.WriteToText(arguments.problems, shard_name_template="")
+    )
+
+
+def check_row(output: str, version: str, row: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    """Checks all files of one sample.
+
+    Args:
+        output: The data set.
+        version: The version of its job.
+        row: The sample's row of the manifest.
+
+    Yields:
+        Pairs of a file and what is wrong with it.
+    """
+    c = jobs.read_cached(output, version).configuration
+    coded = {}
+    for kind in KINDS:
+        name = row[kind]
+        if (kind in suffixes(c)) != (name is not None):
+            yield row["key"], f"the manifest has {'a' if name else 'no'} {kind} file for it"
+        if name is None:
+            continue
+        path = storage.join(output, name)
+        try:
+            coded[kind] = storage.storage_for(path).read(path)
+        except FileNotFoundError:
+            yield name, "missing"
+    for kind, problem in check_pictures(output, version, row, coded):
+        yield row[kind], problem
+
+
+def stray_files(output: str, background: int, names: set[str]) -> Iterator[tuple[str, str]]:
+    """Files in a background's folder that belong to no row.
+
+    Args:
+        output: The data set.
+        background: Number of the background.
+        names: The files that its rows have, relative to the data set.
+    """
+    folder = f"bg{background}"
+    for file in storage.storage_for(output).walk(storage.join(output, folder)):
+        if f"{folder}/{file}" not in names:
+            yield f"{folder}/{file}", "belongs to no row of the manifest"
