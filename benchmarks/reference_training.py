@@ -21,6 +21,8 @@ from pathlib import Path
 
 from PIL import Image, ImageOps
 
+from fgbg.files.in_place import in_place
+
 _HELD, _FOREGROUNDS = 10, 5
 _SIDE, _QUALITY = 448, 97
 _SHARE = (0.5, 1.0)
@@ -95,10 +97,9 @@ def main() -> None:
     cutouts, held_cutouts = split(asked.foregrounds)
     views = asked.work / "views"
     if not views.exists():
-        part = asked.work / "views.part"
-        part.mkdir(parents=True, exist_ok=True)
-        make_views(photos, part, asked.views)
-        part.rename(views)
+        with in_place(str(views)) as part:
+            Path(part).mkdir()
+            make_views(photos, Path(part), asked.views)
     depth = ("--depth_model", asked.network, "--depth_format", "png16")
     _fgbg(
         *("generate", "--backgrounds", views, "--output", asked.work / "set"),

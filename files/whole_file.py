@@ -9,15 +9,17 @@ from collections.abc import Iterator
 from typing import IO
 
 from fgbg.files import storage
+from fgbg.files.in_place import in_place
 
 
 @contextlib.contextmanager
-def whole_file(path: str) -> Iterator[IO[bytes]]:
+def whole_file(path: str, durable: bool = False) -> Iterator[IO[bytes]]:
     """Opens a file for writing; it gets its name when the block has ended without an error.
 
     Args:
         path: Local or gs://. A local file is written beside its place, as `path`.part, which the
             next attempt replaces if this process is killed.
+        durable: Whether a local file is on the disk before it has its name.
 
     Yields:
         A binary file that can be read back and sought in.
@@ -28,16 +30,8 @@ def whole_file(path: str) -> Iterator[IO[bytes]]:
             file.flush()
             storage.storage_for(path).upload(file.name, path)
         return
-    os.makedirs(os.path.dirname(path) or ".", exist_ok=True)
-    temporary = f"{path}.part"
-    try:
-        with open(temporary, "w+b") as local:
-            yield local
-        os.replace(temporary, path)
-    except BaseException:
-        with contextlib.suppress(FileNotFoundError):
-            os.remove(temporary)
-        raise
+    with in_place(path, durable=durable) as unfinished, open(unfinished, "w+b") as local:
+        yield local
 
 
 @contextlib.contextmanager

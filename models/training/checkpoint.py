@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import os
 import zipfile
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from fgbg.files.whole_file import whole_file
 from fgbg.models.training.samples import TrainingError
 
 _VERSION = 1
@@ -50,13 +50,8 @@ def save(path: str, state: State) -> None:
     for name in _ARRAYS:
         for number, array in enumerate(getattr(state, name)):
             content[f"{name}_{number:04d}"] = array
-    temporary = f"{path}.part"
-    os.makedirs(os.path.dirname(path), exist_ok=True)
-    with open(temporary, "wb") as file:
+    with whole_file(path, durable=True) as file:
         np.savez(file, **content)  # type: ignore[arg-type]
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(temporary, path)
 
 
 def load(path: str) -> State | None:

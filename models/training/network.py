@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import math
-import os
-import shutil
 from typing import Any
 
 import numpy as np
 
+from fgbg.files.in_place import in_place
 from fgbg.models.trained import compact_network, transfer_network
 from fgbg.models.trained.tflite_encoder import Encoder
 from fgbg.models.training.samples import Settings, TrainingError
@@ -141,11 +140,8 @@ def export(network: Any, keras_path: str, saved_model_path: str) -> None:
         keras_path: The file.
         saved_model_path: The folder.
     """
-    temporary = f"{saved_model_path}.part"
-    shutil.rmtree(temporary, ignore_errors=True)
-    network.export(temporary, verbose=False)
-    shutil.rmtree(saved_model_path, ignore_errors=True)
-    os.replace(temporary, saved_model_path)
-    temporary = f"{keras_path.removesuffix('.keras')}.part.keras"  # Keras insists on the ending
-    network.save(temporary)
-    os.replace(temporary, keras_path)
+    with in_place(saved_model_path) as unfinished:
+        network.export(unfinished, verbose=False)
+    # Keras insists on the ending.
+    with in_place(keras_path, f"{keras_path.removesuffix('.keras')}.part.keras") as unfinished:
+        network.save(unfinished)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from typing import Any
 
 import numpy as np
 
+from fgbg.files.whole_file import whole_file
 from fgbg.models.trained.compact_network import BACKGROUND, DEPTH, MASK, OVERLAY
 from fgbg.models.training.evaluate import Example
 
@@ -99,7 +99,6 @@ def write_curve(path: str, history: list[dict[str, float]], best_epoch: int) -> 
 
 
 def _save(figure: Any, path: str) -> None:
-    temporary = f"{path}.part"
-    # Without the library's version in the file.
-    figure.savefig(temporary, format="png", dpi=_DPI, metadata={"Software": None})
-    os.replace(temporary, path)
+    with whole_file(path) as file:
+        # Without the library's version in the file.
+        figure.savefig(file, format="png", dpi=_DPI, metadata={"Software": None})

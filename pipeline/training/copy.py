@@ -21,6 +21,7 @@ import filelock
 
 from fgbg.files import fetch, storage
 from fgbg.files.cloud_storage import GCS_THREADS
+from fgbg.files.in_place import in_place
 from fgbg.files.ordered_map import in_order
 from fgbg.models.training.samples import Files, Records
 from fgbg.pipeline.exit_codes import UserError
@@ -175,18 +176,16 @@ def _copy_picture(path: str, target: str, checksum: int) -> None:
 
 
 def _copy_shard(path: str, target: str) -> None:
-    temporary = f"{target}.part"
-    storage.storage_for(path).download(path, temporary)
-    try:
-        with open(temporary, "rb") as file:
-            for _ in tfrecord_file.read_frames(file):
-                pass
-    except RecordError as error:
-        os.remove(temporary)
-        raise UserError(
-            f"{path}: {error}. Make the shard again: delete it and run fgbg generate"
-        ) from error
-    os.replace(temporary, target)
+    with in_place(target) as unfinished:
+        storage.storage_for(path).download(path, unfinished)
+        try:
+            with open(unfinished, "rb") as file:
+                for _ in tfrecord_file.read_frames(file):
+                    pass
+        except RecordError as error:
+            raise UserError(
+                f"{path}: {error}. Make the shard again: delete it and run fgbg generate"
+            ) from error
 
 
 def _say(line: str) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 from pathlib import Path
@@ -11,6 +10,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from fgbg.files import storage
 from tools.rooms.render import render_foreground, render_room
 
 # Seeds picked by eye: varied, tidy rooms and clearly recognisable objects.
@@ -37,10 +37,7 @@ like the project.
 
 
 def _write(path: Path, content: bytes) -> None:
-    """Writes a file that is whole or absent."""
-    partial_path = path.with_name(f".{path.name}.{os.getpid()}.part")
-    partial_path.write_bytes(content)
-    os.replace(partial_path, path)
+    storage.storage_for(str(path)).write_atomically(str(path), content)
 
 
 def encode_jpeg(rgb: NDArray[np.uint8], quality: int) -> bytes:
