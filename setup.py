@@ -28,6 +28,7 @@ REQUIREMENTS = [
     # On Python 3.10 tfx-bsl 1.21 wants protobuf < 6.33 and Beam's gcp extra wants more.
     'tfx-bsl>=1.21,<1.22; python_version >= "3.11"',
     "tqdm>=4.66",
+    "urllib3>=2",
 ]
 DEVELOPMENT = [
     "gcp-storage-emulator>=2024.8",

@@ -20,24 +20,15 @@ from typing import Any
 import requests
 from tqdm import tqdm
 
+from fgbg.files import http, in_place, storage
+from fgbg.files.http import WebError, shown
+
 _LOG = logging.getLogger(__name__)
-_CHUNK = 1 << 14
-"""Bytes read at once; fewer than these, read before a connection broke, are lost."""
-_LATER = frozenset({408, 425, 429, 500, 502, 503, 504})
-"""Answers that another try may better; all other 4xx and 5xx are final."""
 _LONGEST_PAUSE_S = 60.0
 
 
 class FetchError(RuntimeError):
     """A file that could not be had; the message names the address and says what to do."""
-
-
-class _BrokenError(Exception):
-    """A try that failed in a way that the next may not; what came so far is kept."""
-
-    def __init__(self, what: str, pause_s: float | None = None) -> None:
-        super().__init__(what)
-        self.pause_s = pause_s
 
 
 def file_sha256(path: str | os.PathLike[str]) -> str:
@@ -67,9 +58,8 @@ def _read_json(path: Path) -> dict[str, Any]:
 
 
 def _write_json(path: Path, value: dict[str, Any]) -> None:
-    temporary = beside(path, f".{os.getpid()}")
-    temporary.write_text(json.dumps(value, indent=2) + "\n", encoding="utf-8")
-    os.replace(temporary, path)
+    text = json.dumps(value, indent=2) + "\n"
+    storage.storage_for(str(path)).write_atomically(str(path), text.encode())
 
 
 class Download:
@@ -105,7 +95,9 @@ class Download:
                     return
                 restarted, furthest, left = True, 0, tries
                 continue
-            except _BrokenError as broken:
+            except WebError as error:
+                if not error.transient:
+                    raise FetchError(f"{shown(self.url)}: {error}") from None
                 # Only what no try before had reached counts, or a server that always breaks off
                 # at the same place and cannot resume would keep this going for ever.
                 if self._have() > furthest:
@@ -114,12 +106,11 @@ class Download:
                 if left <= 0:
                     kept = f"; {self._have():,} bytes are kept and resumed from"
                     raise FetchError(
-                        f"{self.url}: {broken}, {tries} times in a row"
+                        f"{shown(self.url)}: {error}, {tries} times in a row"
                         f"{kept if self._have() else ''}; try again later"
-                    ) from broken
-                pause = pause_s * 2 ** (tries - left - 1) if broken.pause_s is None else 0.0
-                pause = min(max(pause, broken.pause_s or 0.0), _LONGEST_PAUSE_S)
-                _LOG.warning("%s: %s; next try in %.0f s", self.url, broken, pause)
+                    ) from None
+                pause = http.pause_s(tries - left, pause_s, _LONGEST_PAUSE_S, error.wait_s)
+                _LOG.warning("%s: %s; next try in %.0f s", shown(self.url), error, pause)
                 sleep(pause)
 
     def _have(self) -> int:
@@ -144,26 +135,8 @@ class Download:
             validator = state.get("etag") or state.get("last_modified")
             if validator:
                 headers["If-Range"] = validator
-        try:
-            with requests.get(
-                self.url, headers=headers, stream=True, timeout=self.timeout_s
-            ) as response:
-                self._receive(response, offset, state)
-        except requests.exceptions.SSLError as error:
-            raise FetchError(f"{self.url}: its certificate was refused: {error}") from error
-        except requests.exceptions.Timeout as error:
-            raise _BrokenError(f"no answer for {self.timeout_s:g} s") from error
-        except requests.exceptions.ConnectionError as error:
-            # A stall within the body comes as a ConnectionError.
-            if "timed out" in str(error).lower():
-                raise _BrokenError(f"the server sent nothing for {self.timeout_s:g} s") from error
-            raise _BrokenError(f"no connection ({error})") from error
-        except requests.exceptions.ChunkedEncodingError as error:
-            total = _read_json(self.state).get("total")
-            of = "" if total is None else f" of {total:,}"
-            raise _BrokenError(f"the connection broke after {self._have():,}{of} bytes") from error
-        except requests.exceptions.RequestException as error:
-            raise FetchError(f"{self.url}: {error}") from error
+        with http.opened(self.url, headers, self.timeout_s) as response:
+            self._receive(response, offset, state)
 
     def _receive(self, response: requests.Response, offset: int, state: dict[str, Any]) -> None:
         status, headers = response.status_code, response.headers
@@ -173,27 +146,27 @@ class Download:
             if total is not None and total == offset == (state.get("total") or total):
                 return  # all of it had come, only the end of the last run was missing
             self._discard()
-            raise _BrokenError("the server's file is no longer the one begun with", 0.0)
+            raise _changed()
         if status == 200:
             start = 0
         elif status == 206:
             if _content_start(response) != offset:
                 self._discard()
-                raise _BrokenError("the server answered with another range than asked for")
+                raise WebError("the server answered with another range than asked for", True)
             if state.get("total") not in (None, total):
                 self._discard()
-                raise _BrokenError("the server's file is no longer the one begun with", 0.0)
+                raise _changed()
         else:
-            raise _refusal(self.url, response)
+            raise _refusal(response)
         if headers.get("Content-Type", "").lower().startswith(("text/html", "application/xhtml")):
-            raise FetchError(
-                f"{self.url}: the server answered with an HTML page, not a file; open the address"
-                " in a browser, or set another one"
+            raise WebError(
+                "the server answered with an HTML page, not a file; open the address in a browser,"
+                " or set another one"
             )
         if headers.get("Content-Encoding", "identity") != "identity":
-            raise FetchError(f"{self.url}: sent compressed, though asked not to; use another one")
+            raise WebError("sent compressed, though asked not to; use another one")
         if self.size is not None and total is not None and total != self.size:
-            raise FetchError(f"{self.url}: has {total:,} bytes, {self.size:,} were expected")
+            raise WebError(f"has {total:,} bytes, {self.size:,} were expected")
         if start == 0:
             self._discard()
         etag = headers.get("ETag", "")
@@ -218,17 +191,15 @@ class Download:
             disable=not self.progress,
         )
         with bar, self.part.open("ab") as file:
-            for chunk in response.iter_content(_CHUNK):
-                file.write(chunk)
-                bar.update(len(chunk))
-            file.flush()
-            os.fsync(file.fileno())
+            for piece in http.pieces(response, self.timeout_s, start):
+                file.write(piece)
+                bar.update(len(piece))
         have = self._have()
         if total is not None and have < total:
-            raise _BrokenError(f"the connection ended after {have:,} of {total:,} bytes")
+            raise WebError(f"the connection ended after {have:,} of {total:,} bytes", True)
         if total is not None and have > total:
             self._discard()
-            raise _BrokenError(f"the server sent more than the {total:,} bytes it announced")
+            raise WebError(f"the server sent more than the {total:,} bytes it announced", True)
 
     def _finish(self, may_restart: bool) -> bool:
         """Checks the whole file and names it; False if it is to be begun again."""
@@ -247,14 +218,14 @@ class Download:
         if wrong:
             self._discard()
             if may_restart:
-                _LOG.warning("%s: %s: beginning again", self.url, wrong)
+                _LOG.warning("%s: %s: beginning again", shown(self.url), wrong)
                 return False
-            raise FetchError(f"{self.url}: {wrong}")
+            raise WebError(wrong)
         record = {"url": self.url, "size": size, "sha256": found}
         record["fetched"] = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
         # The record first: a file under its final name always has one to be checked by.
         _write_json(beside(self.path, ".json"), record)
-        os.replace(self.part, self.path)
+        in_place.put(str(self.part), str(self.path), durable=True)
         self.state.unlink(missing_ok=True)
         return True
 
@@ -273,9 +244,12 @@ def _content_start(response: requests.Response) -> int | None:
     return int(match[1]) if match else None
 
 
-def _refusal(url: str, response: requests.Response) -> Exception:
+def _changed() -> WebError:
+    return WebError("the server's file is no longer the one begun with", transient=True, wait_s=0.0)
+
+
+def _refusal(response: requests.Response) -> WebError:
     what = f"the server answered {response.status_code} {response.reason}"
-    if response.status_code in _LATER:
-        seconds = response.headers.get("Retry-After", "")
-        return _BrokenError(what, float(seconds) if seconds.isdigit() else None)
-    return FetchError(f"{url}: {what}; check the address, or set another one")
+    if response.status_code in http.LATER:
+        return WebError(what, transient=True, wait_s=http.retry_after(response.headers))
+    return WebError(f"{what}; check the address, or set another one")

@@ -25,6 +25,7 @@ from urllib.parse import unquote, urlsplit
 import filelock
 
 from fgbg.files.download import Download, FetchError, beside, file_sha256, read_record
+from fgbg.files.http import shown
 
 __all__ = [
     "PUBLISHED",
@@ -151,7 +152,9 @@ def fetch(
       FetchError: the file cannot be had, or is not the one expected.
     """
     if urlsplit(url).scheme not in ("http", "https"):
-        raise FetchError(f"{url}: not an http or https address; give a file on disk as its path")
+        raise FetchError(
+            f"{shown(url)}: not an http or https address; give a file on disk as its path"
+        )
     path = Path(cache_dir) / cache_name(url)
     try:
         if _is_good(path, sha256, size):
@@ -163,7 +166,7 @@ def fetch(
             download = Download(url, path, sha256, size, timeout_s, progress)
             download.run(tries, pause_s, sleep)
     except OSError as error:
-        raise FetchError(f"{url}: cannot be kept at {path}: {error}") from error
+        raise FetchError(f"{shown(url)}: cannot be kept at {path}: {error}") from error
     return path
 
 

@@ -9,17 +9,29 @@ from __future__ import annotations
 
 import ipaddress
 import socket
-from collections.abc import Callable, Iterator
+import ssl
+from collections.abc import Callable
+from typing import Any
+
+from requests.adapters import HTTPAdapter
+from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 Resolver = Callable[[str, int], list[str]]
 
 # NAT64 (RFC 6052): the last 32 bits are an IPv4 address that a gateway connects to.
 _NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
-# Its variant for local use (RFC 8215): where it leads is the network's own affair.
-_LOCAL_NAT64 = ipaddress.IPv6Network("64:ff9b:1::/48")
-# IPv4-compatible addresses (RFC 4291, deprecated): some systems connect to the IPv4 address.
-_COMPATIBLE = ipaddress.IPv6Network("::/96")
+# All of the public Internet in IPv6 lies in here.
+_GLOBAL = ipaddress.IPv6Network("2000::/3")
+# What ipaddress calls global or not by its version: of protocols, for documentation, and those of
+# 6to4, which lead to IPv4 addresses by relays that nobody runs any more (RFC 7526).
+_SPECIAL = tuple(
+    ipaddress.ip_network(network)
+    for network in (
+        *("192.0.0.0/24", "192.88.99.0/24"),
+        *("2001::/23", "2001:db8::/32", "2002::/16", "3fff::/20"),
+    )
+)
 
 
 class AddressError(Exception):
@@ -27,40 +39,16 @@ class AddressError(Exception):
 
 
 def is_public(address: Address) -> bool:
-    """Whether an address is one of the public Internet, in whatever wrapping."""
-    return all(
-        inner.is_global
-        and not inner.is_multicast
-        and not inner.is_reserved
-        and not inner.is_link_local
-        and not inner.is_private
-        and not inner.is_loopback
-        for inner in _unwrapped(address)
-    )
-
-
-def _unwrapped(address: Address) -> Iterator[Address]:
-    """An address, or the IPv4 addresses that it leads to."""
-    if isinstance(address, ipaddress.IPv4Address):
-        yield address
-        return
-    if address.ipv4_mapped is not None:
-        yield address.ipv4_mapped
-        return
-    last = ipaddress.IPv4Address(int(address) & 0xFFFFFFFF)
-    if address in _NAT64:
-        yield last
-        return
-    if address in _LOCAL_NAT64:
-        yield ipaddress.IPv4Address("127.0.0.1")
-        return
-    if address in _COMPATIBLE:
-        yield last
-    if address.sixtofour is not None:
-        yield address.sixtofour
-    if address.teredo is not None:
-        yield from address.teredo
-    yield address
+    """Whether an address is one of the public Internet, on every version of Python alike."""
+    if isinstance(address, ipaddress.IPv6Address):
+        if address.ipv4_mapped is not None:
+            return is_public(address.ipv4_mapped)
+        if address in _NAT64:
+            return is_public(ipaddress.IPv4Address(int(address) & 0xFFFFFFFF))
+        if address not in _GLOBAL:
+            return False
+    special = address.is_multicast or any(address in network for network in _SPECIAL)
+    return address.is_global and not special
 
 
 def resolve(host: str, port: int) -> list[str]:
@@ -114,3 +102,33 @@ def connect(
             "Internet"
         )
     raise OSError(f"the host {host} has no address")
+
+
+class PinnedAdapter(HTTPAdapter):
+    """Has requests connect by a function that checks what it connects to; TLS checks the name.
+
+    Args:
+        connect: Opens a socket to a host and port.
+        tls: For https.
+    """
+
+    def __init__(self, connect: Callable[[str, int], socket.socket], tls: ssl.SSLContext) -> None:
+        self._connect = connect
+        self._tls = tls
+        super().__init__()
+
+    def init_poolmanager(self, *args: Any, **options: Any) -> None:
+        super().init_poolmanager(*args, ssl_context=self._tls, **options)
+        pools = {"http": HTTPConnectionPool, "https": HTTPSConnectionPool}
+        self.poolmanager.pool_classes_by_scheme = {
+            scheme: _pinned(pool, self._connect) for scheme, pool in pools.items()
+        }
+
+    def cert_verify(self, *_: Any) -> None:
+        """Leaves the certificates to the context, or they would be read for each connection."""
+
+
+def _pinned(pool: type[HTTPConnectionPool], connect: Callable[[str, int], socket.socket]) -> Any:
+    """Returns a kind of pool whose connections are opened by a function."""
+    opening = {"_new_conn": lambda self: connect(self.host.strip("[]"), self.port)}
+    return type("Pool", (pool,), {"ConnectionCls": type("Pinned", (pool.ConnectionCls,), opening)})

@@ -2,33 +2,18 @@
 
 from __future__ import annotations
 
-import email.utils
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from fgbg.transforms.collect.web import Answer, StoppedError, WebError
-
-# Answers that a later try may better.
-LATER = frozenset((408, 425, 429, 500, 502, 503, 504))
+from fgbg.files.http import LATER, WebError, pause_s, retry_after
+from fgbg.transforms.collect.web import Answer, StoppedError
 
 
 def is_later(answer: Answer) -> bool:
     """Whether a later try may bring a better answer."""
     return answer.status in LATER
-
-
-def retry_after(answer: Answer) -> float | None:
-    """Seconds that a server asks to wait (RFC 9110, 10.2.3: a number or a date), or None."""
-    text = answer.headers.get("retry-after", "").strip()
-    if text.isdecimal():
-        return float(text)
-    try:
-        moment = email.utils.parsedate_to_datetime(text)
-    except (ValueError, TypeError, IndexError):
-        return None
-    return max(0.0, moment.timestamp() - time.time())
 
 
 class HostGate:
@@ -104,20 +89,18 @@ def persevere(
         WebError: The last try brought no answer.
         StoppedError: The run is being ended.
     """
-    wait = first_wait_s
-    for left in range(tries - 1, -1, -1):
+    for failed in range(1, tries + 1):
         asked: float | None = None
         try:
             with gate.passing(host):
                 answer = ask()
             if not is_later(answer):
                 return answer
-            asked = retry_after(answer)
-            if left == 0 or (asked is not None and asked > longest_wait_s):
+            asked = retry_after(answer.headers)
+            if failed == tries or (asked is not None and asked > longest_wait_s):
                 return answer
         except WebError as error:
-            if not error.transient or left == 0:
+            if not error.transient or failed == tries:
                 raise
-        gate.hold(host, min(wait if asked is None else asked, longest_wait_s))
-        wait *= 2
+        gate.hold(host, pause_s(failed, first_wait_s, longest_wait_s, asked))
     raise AssertionError("unreachable: tries are at least 1")

@@ -15,6 +15,7 @@ from apache_beam.transforms.window import GlobalWindow
 from apache_beam.utils.windowed_value import WindowedValue
 
 from fgbg.files import storage
+from fgbg.files.http import LATER, WebError, host_of
 from fgbg.transforms.collect import providers, running, state, web
 from fgbg.transforms.collect.candidate import (
     FAILED,
@@ -29,9 +30,9 @@ from fgbg.transforms.collect.candidate import (
     Settings,
 )
 from fgbg.transforms.collect.check import check, size_problem
-from fgbg.transforms.collect.patience import LATER, HostGate, persevere
+from fgbg.transforms.collect.patience import HostGate, persevere
 from fgbg.transforms.collect.providers import Provider, SearchError
-from fgbg.transforms.collect.web import Rules, StoppedError, WebError
+from fgbg.transforms.collect.web import Rules, StoppedError
 from fgbg.transforms.pixels.pictures import PictureError
 
 _HOST_INTERVAL_S = 0.05
@@ -137,7 +138,7 @@ def download(found: Found, downloads: Downloads, gate: HostGate) -> Downloaded:
         answer = persevere(
             lambda: web.get(url, headers, rules),
             gate,
-            web.host_of(url),
+            host_of(url),
             downloads.tries,
             downloads.retry_wait_s,
             downloads.longest_wait_s,

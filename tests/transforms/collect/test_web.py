@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime
 import gzip
 import ipaddress
 import itertools
@@ -12,14 +11,15 @@ import threading
 import time
 import zlib
 from email.utils import formatdate
-from pathlib import Path
 
 import pytest
 
+from fgbg.files.http import WebError
 from fgbg.transforms.collect import addresses, web
 from fgbg.transforms.collect.addresses import AddressError, is_public
 from fgbg.transforms.collect.patience import HostGate, persevere
-from fgbg.transforms.collect.web import Answer, Rules, StoppedError, WebError
+from fgbg.transforms.collect.web import Answer, Rules, StoppedError
+from tests.helpers.certificates import certificate
 from tests.helpers.picture_service import (
     Service,
     body,
@@ -58,6 +58,10 @@ def get(url: str, **more) -> Answer:
         # Wrapped: mapped, compatible, NAT64, 6to4.
         *("::ffff:127.0.0.1", "::ffff:10.0.0.1", "::127.0.0.1", "64:ff9b::7f00:1"),
         *("64:ff9b::a9fe:a9fe", "2002:7f00:1::", "2002:c0a8:101::1", "64:ff9b:1::1"),
+        # Those that ipaddress calls global in some versions of Python, or in all.
+        *("192.0.0.192", "192.0.0.9", "192.88.99.1", "fec0::1", "3fff::1", "5f00::1"),
+        *("2002:808:808::1", "2001:4:112::1", "2001::1", "100::1"),
+        *("::ffff:192.0.0.192", "64:ff9b::c000:c0", "64:ff9b::c058:6301"),
     ],
 )
 def test_addresses_that_are_not_public(text):
@@ -65,7 +69,8 @@ def test_addresses_that_are_not_public(text):
 
 
 @pytest.mark.parametrize(
-    "text", ["93.184.216.34", "8.8.8.8", "2606:4700::1111", "64:ff9b::808:808"]
+    "text",
+    ["93.184.216.34", "8.8.8.8", "2606:4700::1111", "64:ff9b::808:808", "::ffff:8.8.8.8"],
 )
 def test_public_addresses(text):
     assert is_public(ipaddress.ip_address(text))
@@ -184,32 +189,6 @@ def test_tls_checks_the_name_and_not_the_address(service, tmp_path, monkeypatch)
         get(f"https://others.test:{port}/photo/1.jpg", connect=connect)
 
 
-def certificate(folder: Path, name: str) -> str:
-    """A key and its own certificate for a name, in one file."""
-    from cryptography import x509
-    from cryptography.hazmat.primitives import hashes, serialization
-    from cryptography.hazmat.primitives.asymmetric import ec
-
-    key = ec.generate_private_key(ec.SECP256R1())
-    subject = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, name)])
-    now = datetime.datetime.now(datetime.timezone.utc)
-    made = (
-        x509.CertificateBuilder(subject, subject, key.public_key(), x509.random_serial_number())
-        .not_valid_before(now - datetime.timedelta(hours=1))
-        .not_valid_after(now + datetime.timedelta(hours=1))
-        .add_extension(x509.SubjectAlternativeName([x509.DNSName(name)]), critical=False)
-        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
-        .sign(key, hashes.SHA256())
-    )
-    pem = serialization.Encoding.PEM
-    private = key.private_bytes(
-        pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-    )
-    path = folder / "own.pem"
-    path.write_bytes(private + made.public_bytes(pem))
-    return str(path)
-
-
 def test_redirects_are_counted_and_checked(service):
     for i in range(7):
         service.paths[f"/{i}"] = status(301, Location=f"/{i + 1}")
@@ -277,6 +256,31 @@ def test_silent_closed_and_cut_connections_are_worth_another_try(service):
     with pytest.raises(WebError, match="refused") as raised:
         get(url)
     assert raised.value.transient
+
+
+def test_the_time_limit_holds_while_tls_begins():
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        start = time.monotonic()
+        with pytest.raises(WebError, match=r"not finished within 0\.4 s"):
+            get(f"https://127.0.0.1:{silent.getsockname()[1]}/", timeout_s=0.4)
+        assert time.monotonic() - start < 2
+
+
+def test_keys_do_not_follow_a_redirect_to_another_host(service):
+    other = Service("127.0.0.2")
+    service.paths["/a"] = status(302, Location=f"{other.url}/photo/1.jpg")
+    headers = {"User-Agent": "test", "X-Api-Key": "s3cret", "Authorization": "s3cret"}
+    assert web.get(f"{service.url}/a", headers, rules()).body == photo_bytes(1)
+    assert service.headers_seen[0]["X-Api-Key"] == "s3cret"
+    assert other.headers_seen[0]["User-Agent"] == "test"
+    assert "s3cret" not in str(other.headers_seen)
+
+
+def test_proxies_of_the_environment_are_not_used(service, monkeypatch):
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
+    monkeypatch.delenv("no_proxy", raising=False)
+    monkeypatch.delenv("NO_PROXY", raising=False)
+    assert get(f"{service.url}/photo/1.jpg").status == 200
 
 
 def test_the_end_of_the_run_breaks_a_download_off(service):

@@ -9,10 +9,11 @@ from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar
 from urllib.parse import quote, quote_plus, urlencode, urlsplit
 
+from fgbg.files.http import WebError, host_of, retry_after
 from fgbg.transforms.collect import web
 from fgbg.transforms.collect.candidate import Downloads, Page, Searching, plain
-from fgbg.transforms.collect.patience import HostGate, is_later, persevere, retry_after
-from fgbg.transforms.collect.web import Answer, Rules, WebError
+from fgbg.transforms.collect.patience import HostGate, is_later, persevere
+from fgbg.transforms.collect.web import Answer, Rules
 
 _MAX_ANSWER_BYTES = 20_000_000
 _TRIES = 4
@@ -150,7 +151,7 @@ class Provider(abc.ABC):
             answer = persevere(
                 lambda: web.get(url, sent, rules),
                 self._gate,
-                web.host_of(url),
+                host_of(url),
                 _TRIES,
                 self._downloads.retry_wait_s,
                 self._downloads.longest_wait_s,
@@ -174,7 +175,7 @@ class Provider(abc.ABC):
         said = self.redact(self.explain(answer.body))
         words = f"{shown}: it answered {answer.status}{': ' + said if said else ''}"
         if self.is_later(answer) or self.is_quota(answer):
-            seconds = retry_after(answer)
+            seconds = retry_after(answer.headers)
             when = f"in {seconds:,.0f} s" if seconds else "later"
             return SearchError(f"{words}; the same command goes on {when}", quota=True)
         if answer.status in (401, 403) and (self.needs or self.takes):
