@@ -22,3 +22,8 @@ def is_pattern(path: str) -> bool:
 def join(folder: str, *names: str) -> str:
     """One path from a folder and names, with '/' (every platform that we run on takes it)."""
     return posixpath.join(folder, *names)
+
+
+def trim_slash(path: str) -> str:
+    """The path without '/' at its end: one name for a folder, however it was typed."""
+    return path.rstrip("/") or "/"

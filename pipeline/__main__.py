@@ -8,7 +8,7 @@ import os
 import sys
 
 from fgbg import __version__
-from fgbg.pipeline.exit_codes import INTERRUPTED, SOME_FAILED, WRONG_USE, UserError
+from fgbg.pipeline.exit_codes import INTERRUPTED, SOME_FAILED, WRONG_USE, UserError, WorkerError
 
 # Module of each command and what it does. Imported when asked for: --help stays quick.
 _COMMANDS = {
@@ -89,6 +89,13 @@ def main(arguments: list[str] | None = None) -> int:
     except UserError as error:
         print(f"fgbg {command}: {error}", file=sys.stderr)
         return WRONG_USE
+    except WorkerError as error:
+        print(
+            f"fgbg {command}: {error}. Nothing that was made is lost: the same command resumes; "
+            "fewer --workers need less memory.",
+            file=sys.stderr,
+        )
+        return SOME_FAILED
     except OSError as error:
         if not str(error.filename or "").startswith("gs://"):
             raise

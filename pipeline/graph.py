@@ -10,11 +10,11 @@ import apache_beam as beam
 from apache_beam.options.pipeline_options import GoogleCloudOptions
 
 from fgbg.models.depth.depth_card import DENSEDEPTH
-from fgbg.pipeline.workers.arguments import GraphArguments, SliceOfShards
+from fgbg.pipeline.arguments import GraphArguments
 from fgbg.transforms.job.work_unit import WorkUnit, units_of_background
 from fgbg.transforms.steps.compose import FAILED, Compose, DropCommitted
 from fgbg.transforms.steps.estimate_depth import DepthModelHandler, EstimateDepth
-from fgbg.transforms.steps.join_shards import JoinShard, JoinShards
+from fgbg.transforms.steps.join_shards import JoinShards
 from fgbg.transforms.steps.run_made import Made, added_up, made_now, timings
 from fgbg.transforms.steps.summarise import Summary, summarise
 from fgbg.transforms.steps.write import RecordFailure, Write
@@ -23,10 +23,11 @@ from fgbg.transforms.steps.write import RecordFailure, Write
 def work_units(background: int, arguments: GraphArguments) -> Iterator[WorkUnit]:
     """The units on one background that belong to the slice."""
     a = arguments
-    units = units_of_background(background, a.foregrounds, a.mirror, a.rounds)
+    units = list(units_of_background(background, a.foregrounds, a.mirror, a.rounds))
+    first = (background - 1) * len(units)  # the units' numbers are those of Job.index_of
     for index, unit in enumerate(units):
         # Shifted by the background: every slice gets its share of each foreground.
-        if (index + background) % a.slices == a.slice_index:
+        if a.part.has(first + index, index + background):
             yield unit
 
 
@@ -84,9 +85,7 @@ def generate(root: beam.Pipeline, arguments: GraphArguments) -> beam.PCollection
         | "Backgrounds" >> beam.Create(range(1, arguments.backgrounds + 1), reshuffle=False)  # int
         | "WorkUnits" >> beam.FlatMap(work_units, arguments).with_output_types(WorkUnit)  # WorkUnit
         | "DropCommitted"
-        >> beam.ParDo(DropCommitted(arguments.output, arguments.without)).with_output_types(
-            WorkUnit
-        )  # WorkUnit
+        >> beam.ParDo(DropCommitted(arguments.output)).with_output_types(WorkUnit)  # WorkUnit
         | "Reshuffle" >> beam.Reshuffle()  # WorkUnit: only keys cross
         | "Generate" >> make  # Committed
     )
@@ -118,12 +117,3 @@ def _launched(root: beam.Pipeline) -> float | None:
     """Now, in seconds since 1970; None for a template, which is launched at another time."""
     is_template = root.options.view_as(GoogleCloudOptions).template_location
     return None if is_template else time.time()
-
-
-def join_shards(root: beam.Pipeline, arguments: SliceOfShards) -> beam.PCollection:
-    """Joins some shards. Gives their sizes in bytes."""
-    return (
-        root
-        | "Names" >> beam.Create(arguments.names, reshuffle=False)  # str
-        | "JoinShard" >> beam.ParDo(JoinShard(arguments.output))  # int
-    )

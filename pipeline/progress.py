@@ -10,9 +10,14 @@ from tqdm import tqdm
 
 from fgbg.transforms.quantities import byte_size, duration
 
-__all__ = ["Progress", "byte_size", "duration"]
+__all__ = ["Progress", "byte_size", "duration", "say"]
 
 PLAIN_INTERVAL_S = 10.0
+
+
+def say(line: str) -> None:
+    """Prints a line on standard error, at once: what is of interest while a command runs."""
+    print(line, file=sys.stderr, flush=True)
 
 
 class Progress:

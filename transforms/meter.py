@@ -13,8 +13,6 @@ import time
 from collections.abc import Iterator, MutableSequence, Sequence
 from typing import Any
 
-from fgbg.transforms.job.work_unit import WorkUnit
-
 NAMESPACE = "fgbg"
 COUNTERS = (
     "units_done",
@@ -37,9 +35,9 @@ DEVICE = "units_with_depth_on_"
 _BATCHES = len(COUNTERS)
 _COMPLEMENT = 1 << 40
 _GREATEST = frozenset((_BATCHES + 2, _BATCHES + 3))
-# After these: whether a unit is being made, and which.
+# After these: the item that is being done, counted from 1; 0 for none.
 _BUSY = _BATCHES + 4
-ARRAY_LENGTH = _BUSY + 1 + len(WorkUnit._fields)
+ARRAY_LENGTH = _BUSY + 1
 _INDEX = {name: i for i, name in enumerate(COUNTERS)}
 
 _shared: MutableSequence[int] | None = None
@@ -117,22 +115,27 @@ def timed(name: str) -> Iterator[None]:
         count(name, (time.perf_counter_ns() - start) // 1000)
 
 
-def begin(unit: WorkUnit) -> None:
-    """Tells the launcher which unit this process would be making if it died now."""
+def counted(name: str) -> int:
+    """A counter of COUNTERS in the launcher's array; 0 where there is no launcher."""
+    return 0 if _shared is None else _shared[_INDEX[name]]
+
+
+def begin(item: int) -> None:
+    """Tells the launcher which item this process would be doing if it died now.
+
+    Args:
+        item: The item's number in the job, from 0: of a work unit, a photo, a shard.
+    """
     if _shared is not None:
-        _shared[_BUSY + 1 : _BUSY + 1 + len(unit)] = [int(field) for field in unit]
-        _shared[_BUSY] = 1
+        _shared[_BUSY] = item + 1
 
 
 def end() -> None:
-    """Tells the launcher that the unit is done or has failed."""
+    """Tells the launcher that the item is done or has failed."""
     if _shared is not None:
         _shared[_BUSY] = 0
 
 
-def unit_at_death(array: MutableSequence[int]) -> WorkUnit | None:
-    """The unit that a process was making, of its array."""
-    if not array[_BUSY]:
-        return None
-    background, foreground, mirrored, round_ = array[_BUSY + 1 : ARRAY_LENGTH]
-    return WorkUnit(background, foreground, bool(mirrored), round_)
+def item_at_death(array: Sequence[int]) -> int | None:
+    """The item that a process was doing, by its array; None between two items."""
+    return array[_BUSY] - 1 if array[_BUSY] else None

@@ -18,11 +18,11 @@ from apache_beam.options.pipeline_options import (
     TestOptions,
 )
 
+from fgbg.pipeline.arguments import GraphArguments
 from fgbg.pipeline.cloud import dataflow
 from fgbg.pipeline.cloud.workers import Workers
 from fgbg.pipeline.exit_codes import INTERRUPTED, OK, SOME_FAILED, UserError
 from fgbg.pipeline.graph import generate_and_summarise
-from fgbg.pipeline.workers.arguments import GraphArguments
 from fgbg.transforms import meter
 from fgbg.transforms.job import commit
 from fgbg.transforms.job.job import Job

@@ -18,7 +18,7 @@ from fgbg.pipeline.data_set.writable import check_writable
 from fgbg.pipeline.exit_codes import OK, SOME_FAILED, UserError
 from fgbg.pipeline.options import collect as collect_options
 from fgbg.pipeline.options import parser as options
-from fgbg.pipeline.progress import Progress, duration
+from fgbg.pipeline.progress import Progress, duration, say
 from fgbg.transforms.collect import choose, providers, running, state
 from fgbg.transforms.collect.candidate import FAILED, GOOD, Query, Record, Settings
 from fgbg.transforms.collect.providers import SearchError
@@ -108,7 +108,7 @@ class _Collecting:
         if before < self._count:
             state.forget(self._output, self._settings.checks.fingerprint)
             if before:
-                _say(f"Going on: {before:,} of {self._count:,} pictures are there.")
+                say(f"Going on: {before:,} of {self._count:,} pictures are there.")
             self._rounds(before)
         return self._close(time.monotonic() - started)
 
@@ -236,7 +236,7 @@ class _Collecting:
         again = sum(1 for record in records.values() if record.state == FAILED and record.transient)
         if sum(have) < self._count:
             hint = "; the same command tries them again" if again else ""
-            _say(
+            say(
                 f"{self._count - sum(have):,} fewer than asked for: there are no more results of "
                 f"these topics; give further ones, or another --provider{hint}"
                 if not failed
@@ -274,7 +274,3 @@ def _kind(reason: str) -> str:
     if reason.startswith(DUPLICATE):
         return "near-duplicates"
     return reason.partition(":")[0].partition(" (")[0]
-
-
-def _say(line: str) -> None:
-    print(line, file=sys.stderr, flush=True)

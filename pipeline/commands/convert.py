@@ -3,25 +3,22 @@
 from __future__ import annotations
 
 import argparse
-import contextlib
 import dataclasses
 import os
-import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from fgbg.files import storage
-from fgbg.pipeline.commands import generate
+from fgbg.files.paths import trim_slash
 from fgbg.pipeline.data_set.finished import Finished, open_finished
 from fgbg.pipeline.data_set.output_lock import hold
+from fgbg.pipeline.data_set.stored import check_shards, delete, stored_job
 from fgbg.pipeline.exit_codes import OK, SOME_FAILED, UserError
 from fgbg.pipeline.options import parser as options
-from fgbg.pipeline.progress import Progress, byte_size, duration
+from fgbg.pipeline.options.formats import formats
+from fgbg.pipeline.progress import Progress, byte_size, duration, say
 from fgbg.pipeline.workers import local, processes
-from fgbg.pipeline.workers.convert_worker import Slice
-from fgbg.pipeline.workers.processes import ProcessGroup, WorkerError
-from fgbg.transforms import meter
 from fgbg.transforms.job import commit
 from fgbg.transforms.job import job as jobs
 from fgbg.transforms.job.job import Configuration, Job
@@ -43,26 +40,26 @@ def main(arguments: list[str]) -> int:
     asked = _parse(arguments)
     started = time.monotonic()
     processes.warm_up()
-    source = asked.data_set.rstrip("/") or "/"
-    asked.output = asked.output.rstrip("/") or "/"
+    source = trim_slash(asked.data_set)
+    asked.output = trim_slash(asked.output)
     _check_apart(source, asked.output)
     with open_finished(source) as data_set:
         job = dataclasses.replace(
             data_set.job, configuration=_configuration(asked, data_set.job.configuration)
         )
-        stored = generate.stored_job(asked)
+        stored = stored_job(asked.output, asked.overwrite)
         if stored is not None and stored != job:
             raise UserError(
                 f"--output {asked.output}: holds another data set than this one would become; "
                 "give another folder, or --overwrite to delete what is there"
             )
-        generate.check_shards(asked.output, None, job)
+        check_shards(asked.output, None, job)
         loss = _loss(data_set.job.configuration, job.configuration)
         if loss:
-            _say(f"Depth loses precision: {loss}")
+            say(f"Depth loses precision: {loss}")
         with hold(asked.output):
             if asked.overwrite:
-                generate.delete(asked.output)
+                delete(asked.output)
             return _convert(data_set, asked.output, job, asked.workers, loss, started)
 
 
@@ -107,7 +104,7 @@ def _configuration(asked: argparse.Namespace, c: Configuration) -> Configuration
     """The configuration that fgbg generate would have for the new form."""
     if asked.format == c.output_format:
         raise UserError(f"{asked.data_set}: is a data set of --format {asked.format} already")
-    mask_format, depth_format = generate.formats(asked)
+    mask_format, depth_format = formats(asked)
     return dataclasses.replace(
         c,
         output_format=asked.format,
@@ -139,29 +136,37 @@ def _convert(
     units = commit.committed(data_set.output)
     done = commit.committed(target)
     missing = len(units - done)
-    if not missing and local.samples_summarised(target) == data_set.samples:
-        _say(f"All {data_set.samples:,} samples are there already; nothing to do.")
+    if not missing and local.is_whole(target, job, data_set.samples):
+        say(f"All {data_set.samples:,} samples are there already; nothing to do.")
         return OK
     commit.clear_failures(target)
     before = local.samples_of(job, done)
     if before:
-        _say(f"Resuming: {before:,} of {data_set.samples:,} samples are there.")
+        say(f"Resuming: {before:,} of {data_set.samples:,} samples are there.")
     count = max(1, min(workers or processes.available_cores(), missing))
-    group = ProcessGroup(meter.ARRAY_LENGTH, 1)
     timings: dict[str, Any] = {"workers": count, "converted_from": _form(data_set.job)}
     if loss:
         timings["depth_lost"] = loss
-    try:
-        if missing:
-            timings |= _write_units(group, data_set, target, job, before, count)
-        _copy_failures(data_set.output, target)
-        if job.configuration.in_records:
-            timings |= local.join(group, target, count)
-    except WorkerError as error:
-        _say(f"fgbg convert: {error}. Nothing that was made is lost: the same command resumes.")
-        return SOME_FAILED
+    if missing:
+        ran = local.make_units(
+            "fgbg.pipeline.workers.tasks:convert_slice",
+            count,
+            data_set.output,
+            jobs.version(data_set.job),
+            target,
+            jobs.version(job),
+            output=target,
+            job=job,
+            progress=Progress("samples", data_set.samples, before),
+            step="Convert",
+        )
+        timings |= {name: ran.count(name) for name in ("samples", "units_done", "units_failed")}
+        timings["peak_memory_of_a_worker_bytes"] = ran.peak_memory
+    _copy_failures(data_set.output, target)
+    if job.configuration.in_records:
+        timings |= local.join(target, count)
     timings["wall_s"] = round(time.monotonic() - started, 3)
-    (summary,), _ = group.run("fgbg.pipeline.workers.tasks:summarise_output", [(target, timings)])
+    summary = local.summarise(target, timings)
     print(
         f"{summary.samples:,} samples, {byte_size(summary.bytes)}, in "
         f"{duration(time.monotonic() - started)}: {target}"
@@ -205,26 +210,3 @@ def _copy_failures(source: str, target: str) -> None:
     for unit in commit.failed(source):
         failure = commit.read_failure(source, unit)
         commit.write_failure(target, unit, failure["step"], failure["reason"])
-
-
-def _write_units(
-    group: ProcessGroup, data_set: Finished, target: str, job: Job, before: int, workers: int
-) -> dict[str, Any]:
-    """Runs a process for each slice of the units. Gives what generation.json says of it."""
-    versions = jobs.version(data_set.job), jobs.version(job)
-    slices = [
-        Slice(data_set.output, versions[0], target, versions[1], i, workers) for i in range(workers)
-    ]
-    index = meter.COUNTERS.index
-    with contextlib.closing(Progress("samples", data_set.samples, before)) as progress:
-        peaks, totals = group.run(
-            "fgbg.pipeline.workers.convert_worker:convert_slice",
-            slices,
-            lambda totals: progress.update(totals[index("samples")], totals[index("units_failed")]),
-        )
-    counted = {name: totals[index(name)] for name in ("samples", "units_done", "units_failed")}
-    return counted | {"peak_memory_of_a_worker_bytes": max(peaks)}
-
-
-def _say(line: str) -> None:
-    print(line, file=sys.stderr, flush=True)

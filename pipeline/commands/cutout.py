@@ -3,29 +3,25 @@
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 import os
-import sys
 import time
 from collections import Counter
-from collections.abc import MutableSequence
 
 from fgbg.files import storage
+from fgbg.files.paths import trim_slash
 from fgbg.pipeline.data_set.output_lock import hold
 from fgbg.pipeline.exit_codes import OK, SOME_FAILED, UserError
 from fgbg.pipeline.options import parser as options
 from fgbg.pipeline.options.cutout import cutout_parser, method_of
-from fgbg.pipeline.progress import Progress, duration
-from fgbg.pipeline.workers.cutout_workers import Slice
-from fgbg.pipeline.workers.processes import ProcessGroup, WorkerError, available_cores
-from fgbg.transforms import meter
+from fgbg.pipeline.progress import Progress, duration, say
+from fgbg.pipeline.workers.processes import available_cores
+from fgbg.pipeline.workers.slices import run_slices
 from fgbg.transforms.cutout import record, sheet
 from fgbg.transforms.cutout.method import Method
 from fgbg.transforms.cutout.record import FAILED, MADE, Record, Task
 from fgbg.transforms.dataset import catalogue
 from fgbg.transforms.dataset.catalogue import InputError
 
-_DEATHS_OF_A_PHOTO = 2
 _REASONS_SHOWN = 10
 
 
@@ -41,7 +37,7 @@ def main(arguments: list[str]) -> int:
     started = time.monotonic()
     asked = options.parse_all(cutout_parser(), arguments)
     method = method_of(asked)
-    output = asked.output.rstrip("/") or "/"
+    output = trim_slash(asked.output)
     tasks = _tasks(asked.images, output)
     _check_output(output)
     with hold(output):
@@ -51,19 +47,16 @@ def main(arguments: list[str]) -> int:
         before = record.read_all(output)
         _check_names(tasks, before, output)
         fingerprint = method.fingerprint()
-        missing = [task for task in tasks if not _is_done(task, before, fingerprint, output)]
+        missing = [
+            task
+            for task in tasks
+            if not record.is_done(task, before.get(task.name), fingerprint, output)
+        ]
         if len(missing) < len(tasks):
-            _say(f"Resuming: {len(tasks) - len(missing):,} of {len(tasks):,} photos are done.")
+            say(f"Resuming: {len(tasks) - len(missing):,} of {len(tasks):,} photos are done.")
         if missing:
             workers = min(asked.workers or available_cores(), len(missing))
-            try:
-                _make(output, missing, len(tasks), method, fingerprint, workers)
-            except WorkerError as error:
-                _say(
-                    f"fgbg cutout: {error}. Nothing that was made is lost: the same command "
-                    "resumes; fewer --workers need less memory."
-                )
-                return SOME_FAILED
+            _make(output, missing, len(tasks), method, fingerprint, workers)
         records = record.read_all(output)
         ordered = [records[name] for name in sorted(records, key=catalogue.natural_order)]
         record.write_tables(output, ordered)
@@ -88,13 +81,13 @@ def _tasks(sources: list[str], output: str) -> list[Task]:
         except InputError as error:
             raise UserError(str(error)) from error
         if ignored:
-            _say(f"Not pictures by their names, left out of {source}: {_few(ignored)}")
+            say(f"Not pictures by their names, left out of {source}: {_few(ignored)}")
         paths += found
     paths = list(dict.fromkeys(paths))
     stems = [os.path.splitext(path.rpartition("/")[2])[0] for path in paths]
     counts = Counter(stem.lower() for stem in stems)
     tasks = []
-    for number, (path, stem) in enumerate(zip(paths, stems, strict=True), start=1):
+    for number, (path, stem) in enumerate(zip(paths, stems, strict=True)):
         ending = os.path.splitext(path)[1].lstrip(".")
         # dog.jpg and dog.png beside each other are dog_jpg.png and dog_png.png.
         name = f"{stem}_{ending}" if counts[stem.lower()] > 1 else stem
@@ -142,66 +135,29 @@ def _exists(path: str) -> bool:
     return storage.storage_for(path).exists(path)
 
 
-def _is_done(task: Task, before: dict[str, Record], fingerprint: str, output: str) -> bool:
-    """Whether an earlier run has dealt with this photo, as it is now, by this method."""
-    found = before.get(task.name)
-    if found is None or found.fingerprint != fingerprint or found.status == FAILED:
-        return False
-    if found.status == MADE and not _exists(storage.join(output, task.file)):
-        return False
-    try:
-        data = storage.storage_for(task.path).read(task.path)
-    except OSError:
-        return False
-    return hashlib.sha256(data).hexdigest() == found.sha256
-
-
 def _make(
     output: str, missing: list[Task], total: int, method: Method, fingerprint: str, workers: int
 ) -> None:
     """Runs a worker process for each slice, and shows how far they are."""
-    threads = max(1, available_cores() // workers)
-    slices = [
-        Slice(output, tuple(missing[i::workers]), method, fingerprint, threads)
-        for i in range(workers)
-    ]
-    by_number = {task.number: task for task in missing}
-    progress = Progress("photos", total, total - len(missing))
-    deaths: Counter[int] = Counter()
+    missing = [dataclasses.replace(task, number=i) for i, task in enumerate(missing)]
 
-    def on_tick(totals: list[int]) -> None:
-        made, failed = (totals[meter.COUNTERS.index(n)] for n in ("units_done", "units_failed"))
-        progress.update(made + failed, failed)
+    def give_up(number: int, reason: str) -> None:
+        photo = missing[number]
+        record.write(output, Record(photo.name, photo.path, "", fingerprint, FAILED, reason))
 
-    def on_death(counters: MutableSequence[int], work: Slice, how: str) -> Slice:
-        unit = meter.unit_at_death(counters)
-        if unit is None:
-            progress.say(f"A worker process died ({how}); its photos go on in a new one.")
-        else:
-            number = unit.background  # the photo's: see fgbg.transforms.cutout.steps
-            photo = by_number[number]
-            progress.say(
-                f"A worker process died ({how}) at {photo.path}; the rest goes on in a new one."
-            )
-            deaths[number] += 1
-            if deaths[number] >= _DEATHS_OF_A_PHOTO:
-                reason = f"the worker process died {deaths[number]} times at it: {how}"
-                failure = Record(photo.name, photo.path, "", fingerprint, FAILED, reason)
-                record.write(output, failure)
-        done = record.read_all(output)
-        left = tuple(
-            task
-            for task in work.tasks
-            if deaths[task.number] < _DEATHS_OF_A_PHOTO
-            and not _is_done(task, done, fingerprint, output)
-        )
-        return dataclasses.replace(work, tasks=left)
-
-    try:
-        group = ProcessGroup(meter.ARRAY_LENGTH, threads)
-        group.run("fgbg.pipeline.workers.cutout_workers:cut_out_slice", slices, on_tick, on_death)
-    finally:
-        progress.close()
+    run_slices(
+        "fgbg.pipeline.workers.tasks:cut_out_slice",
+        workers,
+        output,
+        missing,
+        method,
+        fingerprint,
+        max(1, available_cores() // workers),
+        progress=Progress("photos", total, total - len(missing)),
+        shown=["units_done", "units_failed"],
+        name_of=lambda number: missing[number].path,
+        give_up=give_up,
+    )
 
 
 def _report(output: str, records: list[Record], started: float) -> int:
@@ -225,7 +181,3 @@ def _report(output: str, records: list[Record], started: float) -> int:
 def _few(names: list[str]) -> str:
     short = ", ".join(name.rpartition("/")[2] for name in names[:8])
     return short + (f" and {len(names) - 8} more" if len(names) > 8 else "")
-
-
-def _say(line: str) -> None:
-    print(line, file=sys.stderr, flush=True)

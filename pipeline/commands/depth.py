@@ -2,24 +2,20 @@
 
 from __future__ import annotations
 
-import csv
 import dataclasses
 import io
-import os
 import sys
 from typing import Any
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from fgbg.files import storage
 from fgbg.models import network_files
 from fgbg.models.depth import depth_metrics
 from fgbg.models.depth.depth_card import TFLITE, DepthModel, DepthModelError
 from fgbg.models.depth.depth_metrics import Metrics
 from fgbg.pipeline.data_set import given_pictures
-from fgbg.pipeline.data_set.given_pictures import resize_map as resize_depth
+from fgbg.pipeline.data_set.pairs import Pair, find_pairs, read_true
 from fgbg.pipeline.exit_codes import OK, UserError
 from fgbg.pipeline.options import depth_model
 from fgbg.pipeline.options import parser as options
@@ -28,27 +24,8 @@ from fgbg.transforms.pixels import pictures
 
 # Networks of any size are fed pictures whose sides are multiples of this: most halve them often.
 STRIDE = 32
-_META = "meta.csv"
-_RGB, _DEPTH = "_rgb", "_depth.png"
 # Endings of what is written for a picture.
 _ARRAY_OUT, _DEPTH_OUT, _PREVIEW_OUT = ".depth.npy", ".depth.png", ".preview.jpg"
-
-
-@dataclasses.dataclass(frozen=True)
-class Pair:
-    """A picture to be made depth of.
-
-    Attributes:
-        name: Of its output files.
-        path: Of the picture.
-        true_path: Of its measured depth, 16-bit PNG in millimetres; None where there is none.
-        dataset: The data set that it is counted with.
-    """
-
-    name: str
-    path: str
-    true_path: str | None = None
-    dataset: str = ""
 
 
 def _parser() -> options.Parser:
@@ -138,44 +115,6 @@ def _given(sources: list[str]) -> list[Pair]:
     return [Pair(given_pictures.name_of(path), path) for path in given_pictures.find(sources)]
 
 
-def find_pairs(folder: str) -> list[Pair]:
-    """The pairs NAME_rgb.*, NAME_depth.png of a folder, in the order of their names.
-
-    Raises:
-        UserError: There is no pair, a picture without its depth, or two pictures for one.
-    """
-    files = storage.storage_for(folder).children(folder)
-    if not files and not os.path.isdir(folder):
-        raise UserError(f"--evaluate {folder}: no such folder")
-    datasets = _datasets(folder) if _META in files else {}
-    pairs: dict[str, Pair] = {}
-    for file in files:
-        stem, ending = os.path.splitext(file)
-        if not stem.endswith(_RGB) or ending.lower() not in pictures.EXTENSIONS:
-            continue
-        name = stem.removesuffix(_RGB)
-        path, true_path = storage.join(folder, file), storage.join(folder, name + _DEPTH)
-        if name in pairs:
-            raise UserError(f"{path}: {pairs[name].path} has the same name")
-        if name + _DEPTH not in files:
-            raise UserError(f"{path}: its depth {name + _DEPTH} is missing")
-        pairs[name] = Pair(name, path, true_path, datasets.get(name, name.partition("_")[0]))
-    if not pairs:
-        raise UserError(f"--evaluate {folder}: no pairs NAME{_RGB}.*, NAME{_DEPTH} in it")
-    return list(pairs.values())
-
-
-def _datasets(folder: str) -> dict[str, str]:
-    """The data set of each name that meta.csv tells: its columns id and dataset."""
-    path = storage.join(folder, _META)
-    try:
-        text = storage.storage_for(path).read(path).decode()
-        rows = list(csv.DictReader(io.StringIO(text, newline="")))
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise UserError(f"{path}: cannot be read: {error}") from error
-    return {r["id"]: r["dataset"] for r in rows if r.get("id") and r.get("dataset")}
-
-
 def _check(pairs: list[Pair]) -> None:
     """Raises UserError naming every file that cannot be used, before any work."""
     problems = []
@@ -186,27 +125,13 @@ def _check(pairs: list[Pair]) -> None:
             problems.append(f"{pair.path}: {other} has the same name; rename one of them")
         try:
             shape = given_pictures.read(pair.path).shape[:2]
-            if pair.true_path and (found := _read_true(pair.true_path).shape) != shape:
+            if pair.true_path and (found := read_true(pair.true_path).shape) != shape:
                 problems.append(
                     f"{pair.true_path}: {found[1]}x{found[0]}, its picture is {shape[1]}x{shape[0]}"
                 )
         except UserError as error:
             problems.append(str(error))
     given_pictures.raise_for(problems)
-
-
-def _read_true(path: str) -> NDArray[np.float32]:
-    """Measured depth: float32 metres [height, width], 0 where there is none."""
-    try:
-        data = np.frombuffer(storage.storage_for(path).read(path), np.uint8)
-        image = cv2.imdecode(data, cv2.IMREAD_UNCHANGED)
-    except (OSError, cv2.error) as error:
-        raise UserError(f"{path}: cannot be read: {error}") from error
-    if image is None or image.dtype != np.uint16 or image.ndim != 2:
-        raise UserError(f"{path}: not a 16-bit grey PNG (millimetres)")
-    if not image.any():
-        raise UserError(f"{path}: no pixel has a depth")
-    return image.astype(np.float32) / np.float32(1000)
 
 
 def _make(
@@ -225,8 +150,8 @@ def _make(
         raise UserError(str(error)) from error
     except ValueError as error:
         raise UserError(f"{pair.path}: {error}") from error
-    at_size = resize_depth(depth, size)
-    true = _read_true(pair.true_path) if pair.true_path else None
+    at_size = given_pictures.resize_map(depth, size)
+    true = read_true(pair.true_path) if pair.true_path else None
     array = io.BytesIO()
     np.save(array, depth)
     files: dict[str, given_pictures.File] = {

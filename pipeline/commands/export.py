@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import difflib
 import os
-import sys
 import time
 from collections.abc import Callable
 
@@ -13,10 +12,11 @@ import cv2
 
 from fgbg import __version__
 from fgbg.files import storage
+from fgbg.files.paths import trim_slash
 from fgbg.pipeline.data_set.finished import Finished, open_finished
 from fgbg.pipeline.exit_codes import INTERRUPTED, OK, UserError
 from fgbg.pipeline.options import parser as options
-from fgbg.pipeline.progress import Progress, duration
+from fgbg.pipeline.progress import Progress, duration, say
 from fgbg.pipeline.workers.processes import available_cores
 from fgbg.transforms.dataset.sample import SampleError
 from fgbg.transforms.dataset.samples import read_samples
@@ -39,8 +39,8 @@ def main(arguments: list[str]) -> int:
     """
     asked = _parse(arguments)
     started = time.monotonic()
-    output = asked.data_set.rstrip("/") or "/"
-    target = (asked.output or storage.join(output, asked.format)).rstrip("/") or "/"
+    output = trim_slash(asked.data_set)
+    target = trim_slash(asked.output or storage.join(output, asked.format))
     if not storage.is_gcs(target) and os.path.exists(target) and not os.path.isdir(target):
         raise UserError(f"--output {target}: a file, not a folder")
     cv2.setNumThreads(1)  # its threads would be in the way of those of the export
@@ -59,7 +59,7 @@ def main(arguments: list[str]) -> int:
                 "that is wrong"
             ) from error
         except KeyboardInterrupt:
-            _say("\nfgbg export: interrupted; what is there is whole. The same command starts anew")
+            say("\nfgbg export: interrupted; what is there is whole. The same command starts anew")
             return INTERRUPTED
         except OSError as error:
             raise UserError(f"--output {target}: cannot be written: {error}") from error
@@ -108,7 +108,7 @@ def _parse(arguments: list[str]) -> argparse.Namespace:
 def _warn(data_set: Finished) -> None:
     missing = data_set.job.samples - data_set.samples
     if missing:
-        _say(f"Warning: {missing:,} of {data_set.job.samples:,} samples were not made")
+        say(f"Warning: {missing:,} of {data_set.job.samples:,} samples were not made")
 
 
 def _splits(data_set: Finished) -> list[str]:
@@ -156,7 +156,3 @@ def _webdataset(
             tick(done)
     export_webdataset.write_index(target, shards)
     return f"{done:,} samples in {sum(len(s) for s in shards.values()):,} shards"
-
-
-def _say(line: str) -> None:
-    print(line, file=sys.stderr, flush=True)

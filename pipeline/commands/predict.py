@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from fgbg.files import storage
 from fgbg.files.fetch import FetchError
+from fgbg.files.paths import trim_slash
 from fgbg.models import network_files
 from fgbg.models.trained import trained_card
 from fgbg.models.trained.compact_network import BACKGROUND, DEPTH
@@ -69,7 +70,7 @@ def main(arguments: list[str]) -> int:
     paths = given_pictures.find(asked.images)
     try:
         folder = network_files.local_copy(asked.model)
-        card = trained_card.read(folder.rstrip("/") or "/")
+        card = trained_card.read(trim_slash(folder))
     except (ValueError, FetchError) as error:
         raise UserError(f"--model: {error}") from error
     pair = BACKGROUND in card["inputs"].get("names", ())

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 
 from fgbg.files import storage
+from fgbg.files.paths import trim_slash
 from fgbg.pipeline.data_set.finished import open_finished
 from fgbg.pipeline.data_set.output_lock import hold
 from fgbg.pipeline.exit_codes import OK, UserError
@@ -32,7 +33,7 @@ def main(arguments: list[str]) -> int:
     )
     parser.add_argument("output", metavar="OUT", help="the data set's folder, local or gs://")
     asked = options.parse_all(parser, arguments)
-    output = asked.output.rstrip("/") or "/"
+    output = trim_slash(asked.output)
     # Looked at before it is locked: the lock is a file, and not every folder is a data set.
     with open_finished(output):
         pass

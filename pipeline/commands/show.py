@@ -10,6 +10,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from fgbg.files import storage
+from fgbg.files.paths import trim_slash
 from fgbg.pipeline.data_set.finished import Finished, open_finished
 from fgbg.pipeline.exit_codes import OK, UserError
 from fgbg.pipeline.options import parser as options
@@ -54,7 +55,7 @@ def main(arguments: list[str]) -> int:
     file = asked.file or asked.key.replace("/", "_") + ".png"
     if not file.lower().endswith(".png"):
         raise UserError(f"--output {file}: what is written is a PNG; give a name that ends in .png")
-    with open_finished(asked.output.rstrip("/") or "/") as found:
+    with open_finished(trim_slash(asked.output)) as found:
         row = _row(found, asked.key)
         try:
             sample = looks.opener(found.output, found.job)(row)

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import os
-import sys
 from typing import Any
 
+from fgbg.files.paths import trim_slash
 from fgbg.models.training import samples
 from fgbg.models.training.samples import SPLITS, TEST, TRAIN, VALIDATION, TrainingError
 from fgbg.pipeline.exit_codes import OK, UserError
 from fgbg.pipeline.options import parser as options
 from fgbg.pipeline.options import train as train_options
+from fgbg.pipeline.progress import say
 from fgbg.pipeline.training import copy as training_copy
 from fgbg.pipeline.training import folder as training_folder
 from fgbg.pipeline.training import progress as training_progress
@@ -33,7 +34,7 @@ def main(arguments: list[str]) -> int:
         The exit code.
     """
     asked = options.parse_all(train_options.parser(), arguments)
-    folder = asked.model_dir.rstrip("/") or "/"
+    folder = trim_slash(asked.model_dir)
     init, encoder = training_start.identities(asked)
     found = training_set.read(asked.data_set, asked.inputs == "pair", asked.limit)
     test = found
@@ -52,7 +53,7 @@ def main(arguments: list[str]) -> int:
         test_sha256 = _sha256_of_test(found, test)
         training_run.check_same(folder, stored, settings, found.sha256, test_sha256)
         if training_run.is_finished(folder):
-            _say(f"{folder}: this training is finished; --overwrite trains anew")
+            say(f"{folder}: this training is finished; --overwrite trains anew")
             return OK
     try:
         samples.check(found.data, settings)
@@ -133,7 +134,3 @@ def _train(
     training_result.write(working, folder, found, test, settings, final, state, threads)
     training_folder.put_finished(working, folder)
     return OK
-
-
-def _say(line: str) -> None:
-    print(line, file=sys.stderr, flush=True)

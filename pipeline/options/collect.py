@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 
 from fgbg import __version__
+from fgbg.files.paths import trim_slash
 from fgbg.pipeline.exit_codes import UserError
 from fgbg.pipeline.options import parser as options
 from fgbg.transforms.collect.candidate import Checks, Downloads, Searching, Settings
@@ -170,7 +171,7 @@ def settings_of(asked: argparse.Namespace) -> Settings:
     ):
         raise UserError(f"--base_url {asked.base_url}: not an http or https address")
     return Settings(
-        asked.output.rstrip("/") or "/",
+        trim_slash(asked.output),
         Searching(asked.provider, asked.base_url, asked.rights_filter, asked.search_interval),
         Downloads(
             asked.downloads,

@@ -13,7 +13,6 @@ import contextlib
 import dataclasses
 import os
 import shutil
-import sys
 import zlib
 from collections.abc import Iterator, Sequence
 
@@ -25,7 +24,7 @@ from fgbg.files.in_place import in_place
 from fgbg.files.ordered_map import in_order
 from fgbg.models.training.samples import Files, Records
 from fgbg.pipeline.exit_codes import UserError
-from fgbg.pipeline.progress import Progress, byte_size
+from fgbg.pipeline.progress import Progress, byte_size, say
 from fgbg.pipeline.training import set as training_set
 from fgbg.pipeline.training.set import TrainingSet
 from fgbg.transforms.records import file as tfrecord_file
@@ -59,7 +58,7 @@ def on_this_machine(found: TrainingSet, splits: tuple[str, ...]) -> TrainingSet:
         if missing:
             _copy(found, missing, len(names), folder)
         else:
-            _say(f"{found.path}: read from its copy in {folder}")
+            say(f"{found.path}: read from its copy in {folder}")
     copied = dict(found.data.splits)
     for split in splits:
         samples = copied[split] = _moved(found.data.splits[split], found.path, folder)
@@ -99,7 +98,7 @@ def _alone(folder: str) -> Iterator[None]:
         try:
             lock.acquire(timeout=0)
         except filelock.Timeout:
-            _say(f"{folder}: waiting for another fgbg that copies to it")
+            say(f"{folder}: waiting for another fgbg that copies to it")
             lock.acquire()
     except OSError as error:
         raise UserError(f"{folder}: cannot be written: {error.strerror}") from error
@@ -121,7 +120,7 @@ def _copy(found: TrainingSet, names: list[str], needed: int, folder: str) -> Non
             f"{found.path}: {len(names):,} files of {byte_size(bytes_)} are to be copied to "
             f"{folder}, where {byte_size(free)} are free; set FGBG_CACHE to a folder with more room"
         )
-    _say(
+    say(
         f"{found.path}: copying {len(names):,} of {needed:,} files, {byte_size(bytes_)}, to "
         f"{folder}; they stay there for the next training"
     )
@@ -186,7 +185,3 @@ def _copy_shard(path: str, target: str) -> None:
             raise UserError(
                 f"{path}: {error}. Make the shard again: delete it and run fgbg generate"
             ) from error
-
-
-def _say(line: str) -> None:
-    print(line, file=sys.stderr, flush=True)

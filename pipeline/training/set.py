@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fgbg.files import storage
+from fgbg.files.paths import trim_slash
 from fgbg.models.training.samples import SPLITS, TEST, TRAIN, VALIDATION, DataSet, Files, Records
 from fgbg.pipeline.data_set.finished import Finished, open_finished
 from fgbg.pipeline.exit_codes import UserError
@@ -70,7 +71,7 @@ def read(path: str, pair: bool, limit: int | None, needed: tuple[str, ...] = SPL
     Raises:
         UserError: There is none, it is not finished, or it cannot be trained with.
     """
-    path = path.rstrip("/") or "/"
+    path = trim_slash(path)
     with open_finished(path) as finished:
         to_check = storage.is_gcs(path) and not finished.job.configuration.in_records
         columns = manifest.columns(finished.manifest, _COLUMNS + _CHECKSUMS * to_check)

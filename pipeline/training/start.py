@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import os
-import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -18,6 +17,7 @@ from fgbg.models.training import samples
 from fgbg.models.training.samples import COMPACT, DataSet, Settings
 from fgbg.pipeline.exit_codes import UserError
 from fgbg.pipeline.options.train import AUTO, BUILTIN, NEW
+from fgbg.pipeline.progress import say
 from fgbg.pipeline.training.run import Run
 from fgbg.pipeline.workers.processes import available_cores
 
@@ -101,7 +101,7 @@ def start(
     """
     threads = asked.threads or (stored.threads if stored else available_cores())
     if stored and threads != stored.threads:
-        _say(f"Warning: it began with {stored.threads} threads: the last bits will differ")
+        say(f"Warning: it began with {stored.threads} threads: the last bits will differ")
     tf = tensorflow_process.start(threads)
     if settings.precision == AUTO:
         chosen = stored.settings.precision if stored else _best_precision(tf)
@@ -152,7 +152,7 @@ def _encoder(asked: argparse.Namespace) -> Any:
     fed = asked.encoder_range or encoder.input_range
     if fed is None:
         fed = 0.0, 1.0
-        _say(
+        say(
             f"Warning: {asked.encoder} does not say what it was fed; it is fed black as 0 and "
             "white as 1. If it was trained with something else, give --encoder_range"
         )
@@ -178,7 +178,3 @@ def _initialise(init: str, trained: Any) -> None:
         network.transfer(source, trained)
     except ValueError as error:  # a TrainingError is one
         raise UserError(f"--init {init}: {error}") from error
-
-
-def _say(line: str) -> None:
-    print(line, file=sys.stderr, flush=True)

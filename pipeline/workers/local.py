@@ -2,25 +2,18 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import json
-import sys
 import time
-from collections import Counter
-from collections.abc import MutableSequence
 from typing import TYPE_CHECKING, Any
 
 from fgbg.files import storage
-from fgbg.pipeline.exit_codes import OK, SOME_FAILED
-from fgbg.pipeline.progress import Progress, byte_size, duration
-from fgbg.pipeline.workers.arguments import (
-    GraphArguments,
-    SliceMade,
-    SliceOfGenerate,
-    SliceOfShards,
-)
-from fgbg.pipeline.workers.processes import ProcessGroup, WorkerError, available_cores, peak_memory
+from fgbg.pipeline.arguments import GraphArguments
+from fgbg.pipeline.exit_codes import OK, SOME_FAILED, WorkerError
+from fgbg.pipeline.progress import Progress, byte_size, duration, say
+from fgbg.pipeline.workers import processes
+from fgbg.pipeline.workers.processes import Ran, peak_memory
+from fgbg.pipeline.workers.slices import run_slices
 from fgbg.transforms import meter
 from fgbg.transforms.job import commit
 from fgbg.transforms.job.job import ERRORS, GENERATION, REPORT, Job
@@ -30,8 +23,6 @@ from fgbg.transforms.records import shards
 if TYPE_CHECKING:
     from fgbg.transforms.steps.summarise import Summary
 
-# Deaths of worker processes at one unit after which it is recorded as failed.
-_DEATHS_OF_A_UNIT = 2
 _BACKGROUNDS_KEPT = 4
 
 
@@ -58,54 +49,50 @@ def run(
     """
     commit.clear_failures(output)
     if job.configuration.in_records and (lost := shards.forget_lost(output)):
-        print(f"{lost:,} units have lost their records; they are made again.", file=sys.stderr)
+        say(f"{lost:,} units have lost their records; they are made again.")
     done = commit.committed(output)
     samples_done = samples_of(job, done)
     missing = job.units - len(done)
-    if not missing and samples_summarised(output) == job.samples:
-        print(f"All {job.samples:,} samples are there already; nothing to do.", file=sys.stderr)
+    if not missing and is_whole(output, job, job.samples):
+        say(f"All {job.samples:,} samples are there already; nothing to do.")
         print(f"Open {storage.join(output, REPORT)}")
         return OK
     if samples_done:
-        print(f"Resuming: {samples_done:,} of {job.samples:,} samples are there.", file=sys.stderr)
-    threads = max(1, available_cores() // workers)
-    group = ProcessGroup(meter.ARRAY_LENGTH, threads)
-    totals, joining = [0] * meter.ARRAY_LENGTH, {}
-    made: list[SliceMade] = []
-    try:
-        if missing:
-            # One thread for depth, whatever the number of workers: TensorFlow's sums differ in
-            # the last bits between numbers of threads. FnApiRunner keeps the units in the order
-            # of their backgrounds, so that a few decoded ones are enough.
-            whole = dataclasses.replace(
-                GraphArguments.of(output, job, depth_path, threads=1),
-                backgrounds_kept=_BACKGROUNDS_KEPT,
-            )
-            progress = Progress("samples", job.samples, samples_done)
-            with contextlib.closing(progress):
-                totals, made = _make(group, progress, whole, min(workers, missing), beam_options)
-        if job.configuration.in_records:
-            joining = join(group, output, workers)
-    except WorkerError as error:
-        print(
-            f"fgbg generate: {error}. Nothing that was made is lost: the same command "
-            "resumes; fewer --workers need less memory.",
-            file=sys.stderr,
+        say(f"Resuming: {samples_done:,} of {job.samples:,} samples are there.")
+    ran, joining = Ran([], [0] * meter.ARRAY_LENGTH, 0), {}
+    if missing:
+        # One thread for depth, whatever the number of workers: TensorFlow's sums differ in the
+        # last bits between numbers of threads. FnApiRunner keeps the units in the order of their
+        # backgrounds, so that a few decoded ones are enough.
+        graph = dataclasses.replace(
+            GraphArguments.of(output, job, depth_path, threads=1),
+            backgrounds_kept=_BACKGROUNDS_KEPT,
         )
-        return SOME_FAILED
-    timings = _timings(totals, workers, started, made) | joining
-    (summary,), _ = group.run("fgbg.pipeline.workers.tasks:summarise_output", [(output, timings)])
+        ran = make_units(
+            "fgbg.pipeline.workers.tasks:make_slice",
+            min(workers, missing),
+            graph,
+            beam_options,
+            output=output,
+            job=job,
+            progress=Progress("samples", job.samples, samples_done),
+            step="Generate",
+        )
+    if job.configuration.in_records:
+        joining = join(output, workers)
+    summary = summarise(output, _timings(ran, workers, started) | joining)
     _report(output, job, summary, time.monotonic() - started)
     return OK if summary.samples == job.samples else SOME_FAILED
 
 
-def samples_summarised(output: str) -> int | None:
-    """How many samples the last summary counted: fewer than there are if a run ended before it."""
+def is_whole(output: str, job: Job, samples: int) -> bool:
+    """Whether the last run came to its end: a summary of so many samples, and all their shards."""
     path = storage.join(output, GENERATION)
     try:
-        return json.loads(storage.storage_for(path).read(path))["counts"]["samples"]
+        summarised = json.loads(storage.storage_for(path).read(path))["counts"]["samples"]
     except (FileNotFoundError, KeyError, json.JSONDecodeError):
-        return None
+        return False
+    return summarised == samples and (not job.in_records or shards.all_joined(output))
 
 
 def samples_of(job: Job, units: set[WorkUnit]) -> int:
@@ -113,91 +100,93 @@ def samples_of(job: Job, units: set[WorkUnit]) -> int:
     return sum(len(sample_numbers(c.placements, c.mirror, unit)) for unit in units)
 
 
-def _make(
-    group: ProcessGroup,
+def make_units(
+    task: str,
+    slices: int,
+    *arguments: Any,
+    output: str,
+    job: Job,
     progress: Progress,
-    whole: GraphArguments,
-    workers: int,
-    beam_options: list[str],
-) -> tuple[list[int], list[SliceMade]]:
-    """Runs Generate over all slices: the counters of all, and what is to be told of each."""
-    slices = [
-        SliceOfGenerate(dataclasses.replace(whole, slice_index=i, slices=workers), beam_options)
-        for i in range(workers)
-    ]
-    samples = meter.COUNTERS.index("samples")
-    failed = meter.COUNTERS.index("units_failed")
-    deaths: Counter[WorkUnit] = Counter()
-    given_up = 0
+    step: str,
+) -> Ran:
+    """Runs a task over slices of a data set's units; one that is given up is recorded as failed.
 
-    def on_tick(totals: list[int]) -> None:
-        progress.update(totals[samples], totals[failed] + given_up)
+    Args:
+        task: "module:function", as of run_slices.
+        slices: Number of slices.
+        arguments: Those of every slice.
+        output: The data set that is being made.
+        job: Its job.
+        progress: Where to show the number of samples.
+        step: What the record of a failure says of the task.
+    """
 
-    def on_death(counters: MutableSequence[int], argument: Any, how: str) -> Any:
-        nonlocal given_up
-        unit = meter.unit_at_death(counters)
-        progress.say(
-            f"A worker process died ({how})"
-            + (f" while making {unit.name}" if unit else "")
-            + "; its work goes on in a new one."
-        )
-        if unit is None:
-            return argument
-        deaths[unit] += 1
-        if deaths[unit] < _DEATHS_OF_A_UNIT:
-            return argument
-        given_up += 1
-        reason = f"the worker process died {deaths[unit]} times while making it: {how}"
-        commit.write_failure(whole.output, unit, "Generate", reason)
-        without = argument.graph.without | {unit.name}
-        return dataclasses.replace(
-            argument, graph=dataclasses.replace(argument.graph, without=without)
-        )
+    def give_up(number: int, reason: str) -> None:
+        commit.write_failure(output, job.unit_at(number), step, reason)
 
-    made, totals = group.run("fgbg.pipeline.workers.tasks:make_slice", slices, on_tick, on_death)
-    totals[failed] += given_up
-    return totals, made
+    return run_slices(
+        task,
+        slices,
+        *arguments,
+        progress=progress,
+        shown=["samples"],
+        name_of=lambda number: job.unit_at(number).name,
+        give_up=give_up,
+    )
 
 
-def join(group: ProcessGroup, output: str, workers: int) -> dict[str, Any]:
-    """Joins the blocks to shards. Gives what generation.json says of it."""
+def join(output: str, workers: int) -> dict[str, Any]:
+    """Joins the blocks to shards.
+
+    Returns:
+        What generation.json says of it.
+
+    Raises:
+        WorkerError: There are shards that could not be joined.
+    """
     started = time.monotonic()
-    (names,), _ = group.run("fgbg.pipeline.workers.tasks:plan_shards", [output])
-    joined = meter.COUNTERS.index("shards_joined")
-    count = min(workers, len(names))
-    slices = [SliceOfShards(output, names[i::count]) for i in range(count)]
-    with contextlib.closing(Progress("shards", len(names))) as progress:
-        peaks, _ = group.run(
-            "fgbg.pipeline.workers.tasks:join_slice",
-            slices,
-            lambda totals: progress.update(totals[joined]),
-        )
+    names = processes.run_alone("fgbg.transforms.records.shards:prepare", output)
+    left = []
+    ran = run_slices(
+        "fgbg.pipeline.workers.tasks:join_slice",
+        min(workers, len(names)),
+        output,
+        names,
+        progress=Progress("shards", len(names)),
+        shown=["shards_joined"],
+        name_of=lambda number: names[number],
+        give_up=lambda number, reason: left.append(f"{names[number]}: {reason}"),
+    )
+    if left:  # without one of its shards there is no data set
+        raise WorkerError("; ".join(left))
     return {
         "shards_joined": len(names),
         "join_s": round(time.monotonic() - started, 3),
-        "peak_memory_of_a_joiner_bytes": max(peaks, default=0),
+        "peak_memory_of_a_joiner_bytes": ran.peak_memory,
     }
 
 
-def _timings(
-    totals: list[int], workers: int, started: float, made: list[SliceMade]
-) -> dict[str, Any]:
+def summarise(output: str, timings: dict[str, Any]) -> Summary:
+    """Writes what stands beside the samples, in a process that may import all that it takes."""
+    return processes.run_alone("fgbg.transforms.steps.summarise:summarise", output, timings)
+
+
+def _timings(ran: Ran, workers: int, started: float) -> dict[str, Any]:
     """What generation.json says of a run."""
-    counted = dict(zip(meter.COUNTERS, totals, strict=False))
     return {
         "wall_s": round(time.monotonic() - started, 3),
         "workers": workers,
-        "samples": counted["samples"],
-        "units_done": counted["units_done"],
-        "units_skipped": counted["units_skipped"],
-        "units_failed": counted["units_failed"],
-        "bytes": counted["bytes"],
-        "compose_s": counted["compose_microseconds"] / 1e6,
-        "depth_s": counted["depth_microseconds"] / 1e6,
-        "write_s": counted["write_microseconds"] / 1e6,
-        "depth_batches": meter.batch_sizes(totals),
-        "gpus": sorted({one.gpu for one in made if one.gpu}),
-        "peak_memory_of_a_worker_bytes": max((one.peak_memory for one in made), default=0),
+        "samples": ran.count("samples"),
+        "units_done": ran.count("units_done"),
+        "units_skipped": ran.count("units_skipped"),
+        "units_failed": ran.count("units_failed"),
+        "bytes": ran.count("bytes"),
+        "compose_s": ran.count("compose_microseconds") / 1e6,
+        "depth_s": ran.count("depth_microseconds") / 1e6,
+        "write_s": ran.count("write_microseconds") / 1e6,
+        "depth_batches": meter.batch_sizes(ran.counters),
+        "gpus": sorted({gpu for gpu in ran.results if gpu}),
+        "peak_memory_of_a_worker_bytes": ran.peak_memory,
         "peak_memory_of_the_launcher_bytes": peak_memory(),
     }
 

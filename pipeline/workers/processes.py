@@ -10,6 +10,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import importlib
+import logging
 import multiprocessing
 import multiprocessing.sharedctypes
 import os
@@ -20,9 +21,9 @@ import threading
 import traceback
 from collections.abc import Callable, MutableSequence
 from multiprocessing import connection, forkserver
-from typing import Any
+from typing import Any, NamedTuple
 
-from fgbg.pipeline.exit_codes import UserError
+from fgbg.pipeline.exit_codes import UserError, WorkerError
 from fgbg.transforms import meter
 
 # How often the launcher looks up to show progress, in seconds.
@@ -33,14 +34,30 @@ _PRELOAD = ["fgbg.pipeline.workers.tasks"]
 _MOST_DEATHS = 10
 
 
-class WorkerError(RuntimeError):
-    """A worker process failed outside any unit of work, or died again and again."""
+class Ran(NamedTuple):
+    """What processes have done.
+
+    Attributes:
+        results: Of each task.
+        counters: Of all processes as one (meter.combine).
+        peak_memory: The greatest of a process, in bytes.
+    """
+
+    results: list[Any]
+    counters: list[int]
+    peak_memory: int
+
+    def count(self, name: str) -> int:
+        """A counter of meter.COUNTERS."""
+        return self.counters[meter.COUNTERS.index(name)]
+
+
+OnDeath = Callable[[MutableSequence[int], tuple[Any, ...], str], tuple[Any, ...]]
 
 
 @dataclasses.dataclass
 class _Worker:
-    index: int
-    argument: Any
+    arguments: tuple[Any, ...]
     counters: MutableSequence[int]
     process: Any
     receiver: connection.Connection
@@ -76,130 +93,127 @@ def warm_up() -> None:
         forkserver.ensure_running()
 
 
-class ProcessGroup:
-    """Runs a task over arguments, a process for each.
+def run_alone(task: str, *arguments: Any) -> Any:
+    """Runs a task in one process, as `run` does. Returns its result."""
+    return run(task, [arguments]).results[0]
+
+
+def run(
+    task: str,
+    arguments: list[tuple[Any, ...]],
+    on_tick: Callable[[list[int]], None] = lambda totals: None,
+    on_death: OnDeath = lambda counters, arguments, how: arguments,
+) -> Ran:
+    """Runs a task several times at once, a process for each.
 
     Args:
-        array_length: Number of counters that every process shares with this one.
-        threads: CPU threads for each.
-        most_deaths: Deaths of one slice's processes after which the job is given up.
+        task: "module:function", which this process need not import.
+        arguments: Those of each process.
+        on_tick: Called a few times a second with the counters of all processes as one.
+        on_death: Called when a process died, with its counters, its arguments and how it died;
+            returns the arguments to go on with.
+
+    Raises:
+        UserError: A task raised it.
+        WorkerError: A task raised anything else, or its process died again and again.
     """
+    totals = [0] * meter.ARRAY_LENGTH
+    workers = {i: _start(task, given) for i, given in enumerate(arguments)}
+    results: list[Any] = [None] * len(arguments)
+    peak = 0
 
-    def __init__(self, array_length: int, threads: int, most_deaths: int = _MOST_DEATHS) -> None:
-        self._array_length = array_length
-        self._threads = threads
-        self._most_deaths = most_deaths
-        self._context = _context()
+    def tick() -> None:
+        live = (worker.counters for worker in workers.values())
+        on_tick(functools.reduce(meter.combine, live, totals))
 
-    def run(
-        self,
-        task: str,
-        arguments: list[Any],
-        on_tick: Callable[[list[int]], None] = lambda totals: None,
-        on_death: Callable[[MutableSequence[int], Any, str], Any] | None = None,
-    ) -> tuple[list[Any], list[int]]:
-        """Runs a task for every argument, all at once.
-
-        Args:
-            task: "module:function", which this process need not import.
-            arguments: Its arguments.
-            on_tick: Called a few times a second with the counters of all processes as one.
-            on_death: Called when a process died, with its counters, its argument and how it died;
-                gives the argument to go on with.
-
-        Returns:
-            The results in order, and the counters of all processes as one (meter.combine).
-
-        Raises:
-            UserError: A task raised it.
-            WorkerError: A task raised anything else, or its process died again and again.
-        """
-        totals = [0] * self._array_length
-        workers = {i: self._start(i, task, argument) for i, argument in enumerate(arguments)}
-        results: list[Any] = [None] * len(arguments)
-
-        def tick() -> None:
-            live = (worker.counters for worker in workers.values())
-            on_tick(functools.reduce(meter.combine, live, totals))
-
-        try:
-            while workers:
-                waited = [w.receiver for w in workers.values()]
-                connection.wait(waited, timeout=_TICK_S)
-                tick()
-                for index, worker in list(workers.items()):
-                    if not worker.receiver.poll():
-                        continue
-                    try:
-                        kind, value = worker.receiver.recv()
-                    except (EOFError, OSError):
-                        kind, value = "died", None
-                    worker.process.join()
-                    totals = meter.combine(totals, worker.counters)
-                    del workers[index]
-                    if kind == "result":
-                        results[index] = value
-                    elif kind == "died":
-                        workers[index] = self._after_death(task, worker, on_death)
-                    else:
-                        raise UserError(value) if kind == "user_error" else WorkerError(value)
-        finally:
-            for worker in workers.values():
-                worker.process.kill()
-            for worker in workers.values():
+    try:
+        while workers:
+            waited = [w.receiver for w in workers.values()]
+            connection.wait(waited, timeout=_TICK_S)
+            tick()
+            for index, worker in list(workers.items()):
+                if not worker.receiver.poll():
+                    continue
+                try:
+                    kind, value, memory = worker.receiver.recv()
+                except (EOFError, OSError):
+                    kind, value, memory = "died", None, 0
                 worker.process.join()
-        on_tick(totals)
-        return results, totals
+                totals = meter.combine(totals, worker.counters)
+                peak = max(peak, memory)
+                del workers[index]
+                if kind == "result":
+                    results[index] = value
+                elif kind == "died":
+                    workers[index] = _after_death(task, worker, on_death)
+                else:
+                    raise UserError(value) if kind == "user_error" else WorkerError(value)
+    finally:
+        for worker in workers.values():
+            worker.process.kill()
+        for worker in workers.values():
+            worker.process.join()
+    on_tick(totals)
+    return Ran(results, totals, peak)
 
-    def _start(self, index: int, task: str, argument: Any, deaths: int = 0) -> _Worker:
-        receiver, sender = self._context.Pipe(duplex=False)
-        counters = multiprocessing.sharedctypes.RawArray("q", self._array_length)
-        process = self._context.Process(
-            target=_work, args=(task, argument, counters, sender, self._threads), daemon=True
-        )
-        process.start()
-        sender.close()  # so that the process' death closes the pipe
-        return _Worker(index, argument, counters, process, receiver, deaths)
 
-    def _after_death(
-        self,
-        task: str,
-        worker: _Worker,
-        on_death: Callable[[MutableSequence[int], Any, str], Any] | None,
-    ) -> _Worker:
-        code = worker.process.exitcode
-        how = f"exit code {code}"
-        if code is not None and code < 0:
-            how = signal.Signals(-code).name
-            if how == "SIGKILL":
-                how += " (by the system when memory is short, or by hand)"
-        if worker.deaths + 1 >= self._most_deaths:
-            raise WorkerError(f"a worker process died {worker.deaths + 1} times: {how}")
-        argument = on_death(worker.counters, worker.argument, how) if on_death else worker.argument
-        return self._start(worker.index, task, argument, worker.deaths + 1)
+def _start(task: str, arguments: tuple[Any, ...], deaths: int = 0) -> _Worker:
+    context = _context()
+    receiver, sender = context.Pipe(duplex=False)
+    counters = multiprocessing.sharedctypes.RawArray("q", meter.ARRAY_LENGTH)
+    process = context.Process(target=_work, args=(task, arguments, counters, sender), daemon=True)
+    process.start()
+    sender.close()  # so that the process' death closes the pipe
+    return _Worker(arguments, counters, process, receiver, deaths)
+
+
+def _after_death(task: str, worker: _Worker, on_death: OnDeath) -> _Worker:
+    code = worker.process.exitcode
+    how = f"exit code {code}"
+    if code is not None and code < 0:
+        how = signal.Signals(-code).name
+        if how == "SIGKILL":
+            how += " (by the system when memory is short, or by hand)"
+    deaths = worker.deaths + 1
+    if deaths >= _MOST_DEATHS:
+        raise WorkerError(f"a worker process died {deaths} times: {how}")
+    return _start(task, on_death(worker.counters, worker.arguments, how), deaths)
 
 
 def _work(
     task: str,
-    argument: Any,
+    arguments: tuple[Any, ...],
     counters: MutableSequence[int],
     sender: connection.Connection,
-    threads: int,
 ) -> None:
     """What a worker process does: the task, and nothing after its launcher has gone."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the launcher's to handle
     threading.Thread(target=_die_with_parent, daemon=True).start()
-    module, _, function = task.partition(":")
     try:
         # An import that fails once fails again: it is an error, not a death to recover from.
-        from fgbg.pipeline.workers import tasks as worker
-
-        worker.set_up(counters, threads)
-        sender.send(("result", getattr(importlib.import_module(module), function)(argument)))
+        sender.send(("result", call(task, arguments, counters), peak_memory()))
     except UserError as error:
-        sender.send(("user_error", str(error)))
+        sender.send(("user_error", str(error), 0))
     except Exception:
-        sender.send(("error", traceback.format_exc()))
+        sender.send(("error", traceback.format_exc(), 0))
+
+
+def call(task: str, arguments: tuple[Any, ...], counters: MutableSequence[int]) -> Any:
+    """Prepares this process for the work of a worker, and does it.
+
+    Args:
+        task: "module:function".
+        arguments: Of the function.
+        counters: Array to count in, of meter.ARRAY_LENGTH.
+    """
+    import cv2
+
+    logging.getLogger().setLevel(logging.ERROR)  # Beam warns of things that nobody can change
+    logging.getLogger("fgbg").setLevel(logging.WARNING)
+    cv2.setNumThreads(1)  # the processes are its threads
+    meter.share(counters)
+    module, _, function = task.partition(":")
+    return getattr(importlib.import_module(module), function)(*arguments)
 
 
 def _die_with_parent() -> None:

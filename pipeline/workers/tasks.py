@@ -1,45 +1,53 @@
-"""What runs inside the worker processes: one pipeline over one slice of the work."""
+"""What runs inside the worker processes: tasks, each called with its slice of the work."""
 
 from __future__ import annotations
 
-import logging
-from collections.abc import MutableSequence
-from typing import Any
+import dataclasses
+import os
 
 import apache_beam as beam
-import cv2
 from apache_beam.options.pipeline_options import PipelineOptions
 from apache_beam.runners.portability.fn_api_runner import FnApiRunner
 
 from fgbg.models import network_files
 from fgbg.models.depth import depth_network
 from fgbg.models.depth.depth_card import DepthModelError
+from fgbg.models.segmentation.segmentation import SegmentationModelError
+from fgbg.pipeline.arguments import GraphArguments, Slice
 from fgbg.pipeline.exit_codes import UserError
-from fgbg.pipeline.graph import generate, join_shards
-from fgbg.pipeline.workers.arguments import SliceMade, SliceOfGenerate, SliceOfShards
-from fgbg.pipeline.workers.processes import peak_memory
+from fgbg.pipeline.graph import generate
 from fgbg.transforms import meter
+from fgbg.transforms.cutout import method as methods
+from fgbg.transforms.cutout import record as cutouts
+from fgbg.transforms.cutout.method import Method
+from fgbg.transforms.cutout.record import Task
+from fgbg.transforms.cutout.steps import cut_out
+from fgbg.transforms.dataset.sample import SampleError
+from fgbg.transforms.job import commit
+from fgbg.transforms.job import job as jobs
 from fgbg.transforms.records import shards
-from fgbg.transforms.steps.summarise import Summary, summarise
-from fgbg.transforms.steps.verify import VerifyArguments, verify
+from fgbg.transforms.steps.convert import Source, convert_unit
+from fgbg.transforms.steps.verify import verify
 
 
-def set_up(counters: MutableSequence[int], threads: int) -> None:
-    """Prepares this process for its work.
+def _pipeline(beam_options: list[str] | None = None) -> beam.Pipeline:
+    return beam.Pipeline(FnApiRunner(), PipelineOptions(beam_options or []))
+
+
+def make_slice(part: Slice, graph: GraphArguments, beam_options: list[str]) -> str | None:
+    """Makes the units of a slice that are not done.
 
     Args:
-        counters: Array shared with the launcher.
-        threads: CPU threads that it may use; OpenCV gets one, the processes are its threads.
+        part: The slice, of numbers of units.
+        graph: What the graph is built from.
+        beam_options: Beam options, as given on the command line.
+
+    Returns:
+        Name of the GPU that made the depth; None for the processor, or without depth.
+
+    Raises:
+        UserError: The depth network cannot be used.
     """
-    logging.getLogger().setLevel(logging.ERROR)  # Beam warns of things that nobody can change
-    logging.getLogger("fgbg").setLevel(logging.WARNING)
-    cv2.setNumThreads(1)
-    meter.share(counters)
-
-
-def make_slice(task: SliceOfGenerate) -> SliceMade:
-    """Makes the units of one slice."""
-    graph = task.graph
     gpu = None
     if graph.depth_path and graph.depth_model:
         try:
@@ -54,29 +62,107 @@ def make_slice(task: SliceOfGenerate) -> SliceMade:
             gpu = network.gpu
         except DepthModelError as error:
             raise UserError(str(error)) from error
-    with beam.Pipeline(FnApiRunner(), PipelineOptions(task.beam_options)) as root:
-        generate(root, graph)
-    return SliceMade(peak_memory(), gpu)
+    with _pipeline(beam_options) as root:
+        generate(root, dataclasses.replace(graph, part=part))
+    return gpu
 
 
-def plan_shards(output: str) -> list[str]:
-    """Stores the plan of the shards. Returns the names of those that are still to be joined."""
-    return shards.prepare(output)
+def join_slice(part: Slice, output: str, names: list[str]) -> None:
+    """Joins shards.
+
+    Args:
+        part: The slice, of places in `names`.
+        output: The data set; its plan is stored.
+        names: The shards that are to be joined by all slices.
+    """
+    plan = shards.read_plan(output)
+    if plan is None:
+        raise FileNotFoundError(f"{output}: no shards were planned")
+    for i, name in enumerate(names):
+        if part.has(i):
+            meter.begin(i)
+            shards.join(output, plan, name)
+            meter.count("shards_joined")
+            meter.end()
 
 
-def join_slice(task: SliceOfShards) -> int:
-    """Joins the shards of one slice. Returns the process' peak memory in bytes."""
-    with beam.Pipeline(FnApiRunner(), PipelineOptions([])) as root:
-        join_shards(root, task)
-    return peak_memory()
+def verify_slice(
+    part: Slice, output: str, version: str, manifest: str, groups: int, folder: str
+) -> int:
+    """Checks the rows of a data set, and writes what is wrong to a file of the slice's number.
+
+    Args:
+        part: The slice, of row groups of the manifest.
+        output: The data set.
+        version: The version of its job.
+        manifest: A local copy of its manifest.
+        groups: How many row groups it has.
+        folder: Local folder of the files of problems.
+
+    Returns:
+        Bytes of the pictures that were read.
+    """
+    problems = os.path.join(folder, str(part.index))
+    with _pipeline() as root:
+        verify(root, output, version, manifest, filter(part.has, range(groups)), problems)
+    return meter.counted("bytes")
 
 
-def summarise_output(task: tuple[str, dict[str, Any]]) -> Summary:
-    """Writes what stands beside the samples: the data set's path, and timings of the run."""
-    return summarise(*task)
+def convert_slice(part: Slice, source: str, source_version: str, target: str, version: str) -> None:
+    """Converts the units of a slice that are not done.
+
+    Args:
+        part: The slice, of numbers of units.
+        source: The data set that is converted.
+        source_version: The version of its job.
+        target: The new data set.
+        version: The version of its job.
+    """
+    read = Source(source, jobs.read_cached(source, source_version))
+    job = jobs.read_cached(target, version)
+    done = commit.committed(target)
+    for place, unit in enumerate(sorted(commit.committed(source))):
+        number = job.index_of(unit)
+        if unit in done or not part.has(number, place):
+            continue
+        meter.begin(number)
+        try:
+            record = convert_unit(read, target, job, unit)
+            commit.write(target, record)
+        except (SampleError, FileNotFoundError) as error:
+            commit.write_failure(target, unit, "Convert", str(error))
+            meter.count("units_failed")
+        else:
+            meter.count("units_done")
+            meter.count("samples", len(record.columns["number"]))
+            meter.count("bytes", sum(record.sizes.values()))
+        meter.end()
 
 
-def verify_slice(arguments: VerifyArguments) -> None:
-    """Checks the rows of one slice."""
-    with beam.Pipeline(FnApiRunner(), PipelineOptions([])) as root:
-        verify(root, arguments)
+def cut_out_slice(
+    part: Slice, output: str, tasks: list[Task], method: Method, fingerprint: str, threads: int
+) -> None:
+    """Cuts out the photos of a slice that are not done.
+
+    Args:
+        part: The slice, of numbers of tasks.
+        output: The folder of the cut-outs.
+        tasks: The photos of all slices.
+        method: How they are cut out.
+        fingerprint: Of the method.
+        threads: CPU threads of a network.
+
+    Raises:
+        UserError: The network cannot be used.
+    """
+    if method.model is not None:
+        try:
+            # Opened before the pipeline starts, so that its errors reach the person as they are.
+            methods.open_network(method, threads)
+        except SegmentationModelError as error:
+            raise UserError(str(error)) from error
+    own = [task for task in tasks if part.has(task.number)]
+    before = cutouts.read_all(output, {task.name for task in own})
+    left = [t for t in own if not cutouts.is_done(t, before.get(t.name), fingerprint, output)]
+    with _pipeline() as root:
+        cut_out(root, output, left, method, fingerprint, threads)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import importlib
 import json
 import logging
 import os
@@ -48,30 +47,39 @@ def fgbg(*command: str, timeout: float = 120, **settings: object) -> subprocess.
 
 
 @contextlib.contextmanager
-def without_workers() -> Iterator[None]:
+def without_workers(deadly: tuple[str, int] = ("", 0)) -> Iterator[None]:
     """Commands run by main() do the work of their worker processes here, one slice after the other.
 
     For small data sets, whose processes take most of the time. What the workers do sees this
     process' environment. That workers make the same is proved where they are not left out.
+
+    Args:
+        deadly: A task of tasks.py, and the number of an item at which its process dies each time.
     """
     from fgbg.pipeline.workers import processes
+    from fgbg.transforms import meter
 
-    def run(self, task, arguments, on_tick=None, on_death=None):  # type: ignore[no-untyped-def]
-        from fgbg.pipeline.workers import tasks as worker
-
-        counters = [0] * self._array_length
-        worker.set_up(counters, 1)
-        module, _, function = task.partition(":")
+    def run(task, arguments, on_tick=None, on_death=None):  # type: ignore[no-untyped-def]
+        totals = [0] * meter.ARRAY_LENGTH
+        results = []
         try:
-            results = [getattr(importlib.import_module(module), function)(a) for a in arguments]
+            for given in arguments:
+                while task.endswith(f":{deadly[0]}") and given[0].has(deadly[1]):
+                    counters = [0] * meter.ARRAY_LENGTH
+                    meter.share(counters)
+                    meter.begin(deadly[1])
+                    given = on_death(counters, given, "SIGSEGV")
+                counters = [0] * meter.ARRAY_LENGTH
+                results.append(processes.call(task, given, counters))
+                totals = meter.combine(totals, counters)
         finally:
-            worker.meter.share(None)
-        return results, counters
+            meter.share(None)
+        return processes.Ran(results, totals, processes.peak_memory())
 
     loggers = [logging.getLogger(), logging.getLogger("fgbg")]
     levels = [logger.level for logger in loggers]
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(processes.ProcessGroup, "run", run)
+        patch.setattr(processes, "run", run)
         patch.setattr(processes, "warm_up", lambda: None)
         try:
             yield
@@ -82,20 +90,20 @@ def without_workers() -> Iterator[None]:
 
 def make_in_process(inputs: Path, output: Path, *more: str) -> Path:
     """Makes a data set without worker processes: quick, for tests that look at the result."""
-    from fgbg.pipeline.commands import generate
+    from fgbg.pipeline.arguments import GraphArguments, Slice
+    from fgbg.pipeline.data_set import request as requests
     from fgbg.pipeline.options import parser as options
     from fgbg.pipeline.workers import tasks as worker
-    from fgbg.pipeline.workers.arguments import GraphArguments, SliceOfGenerate, SliceOfShards
+    from fgbg.transforms.records import shards
     from fgbg.transforms.steps.summarise import summarise
 
     asked, _ = options.parse(options.generate_parser(), arguments(inputs, output, *more)[1:])
-    configuration = generate._configuration(asked)
-    request = generate._request(asked, configuration, generate.stored_job(asked), [])
-    generate._store(request)
+    request = requests.read(asked)
+    requests.store(request)
     graph = GraphArguments.of(request.output, request.job, request.depth_path, threads=1)
-    worker.make_slice(SliceOfGenerate(graph, []))
-    if graph.in_records:
-        worker.join_slice(SliceOfShards(str(output), worker.plan_shards(str(output))))
+    worker.make_slice(Slice(), graph, [])
+    if graph.in_records and (names := shards.prepare(str(output))):
+        worker.join_slice(Slice(), str(output), names)
     summarise(str(output))
     return output
 

@@ -10,9 +10,9 @@ import apache_beam as beam
 from apache_beam.options.pipeline_options import PipelineOptions
 
 from fgbg.models.depth.depth_card import DENSEDEPTH, DepthCard, DepthModel
+from fgbg.pipeline.arguments import GraphArguments
 from fgbg.pipeline.cloud.workers import Workers, choose
 from fgbg.pipeline.graph import generate_and_summarise
-from fgbg.pipeline.workers.arguments import GraphArguments
 
 IMAGE = "us-docker.pkg.dev/fgbg-project/fgbg/fgbg:1"
 OFFLINE = [

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import time
 
@@ -13,10 +14,11 @@ from apache_beam.runners import pipeline_context
 from apache_beam.runners.portability.fn_api_runner import FnApiRunner
 
 from fgbg.pipeline import graph
-from fgbg.pipeline.commands import generate
+from fgbg.pipeline.arguments import GraphArguments, Slice
+from fgbg.pipeline.data_set import request as requests
 from fgbg.pipeline.graph import generate_and_summarise, work_units
 from fgbg.pipeline.options import parser as options
-from fgbg.pipeline.workers.arguments import GraphArguments
+from fgbg.transforms.job import job as jobs
 from fgbg.transforms.job.commit import Commit, Moments
 from fgbg.transforms.job.job import assign_splits
 from fgbg.transforms.job.work_unit import WorkUnit, sample_numbers, units_of_background
@@ -27,9 +29,8 @@ from tests.helpers.data_sets import arguments, make_in_process, tree
 
 def graph_of(inputs, output, *more: str) -> GraphArguments:
     asked, _ = options.parse(options.generate_parser(), arguments(inputs, output, *more)[1:])
-    configuration = generate._configuration(asked)
-    request = generate._request(asked, configuration, None, [])
-    generate._store(request)
+    request = requests.read(asked)
+    requests.store(request)
     return GraphArguments.of(request.output, request.job, None, threads=1)
 
 
@@ -106,16 +107,26 @@ def test_a_key_is_a_few_bytes():
 def test_slices_are_a_partition(slices):
     whole = list(all_units(GraphArguments("o", "v", 5, 4, True, 2, (64, 64))))
     parts = [
-        list(
-            all_units(
-                GraphArguments("o", "v", 5, 4, True, 2, (64, 64), slice_index=i, slices=slices)
-            )
-        )
+        list(all_units(GraphArguments("o", "v", 5, 4, True, 2, (64, 64), part=Slice(i, slices))))
         for i in range(slices)
     ]
     assert sorted(unit for part in parts for unit in part) == sorted(whole)
     assert max(map(len, parts)) - min(map(len, parts)) <= 5
     assert len(set(whole)) == 5 * 4 * 2 * 2
+
+
+def test_units_are_left_out_by_their_numbers_in_the_job(small_data_set):
+    job = jobs.read(str(small_data_set))
+    for mirror, placements in ((True, [3]), (False, [3, 1]), (True, [3, 1, 2])):
+        c = dataclasses.replace(job.configuration, mirror=mirror, placements=placements)
+        changed = dataclasses.replace(job, configuration=c)
+        whole = GraphArguments.of("o", changed, None, 1)
+        units = list(all_units(whole))
+        assert [changed.index_of(unit) for unit in units] == list(range(changed.units))
+        assert [changed.unit_at(i) for i in range(changed.units)] == units
+        part = Slice(0, 1, frozenset({0, 4}))
+        left = list(all_units(dataclasses.replace(whole, part=part)))
+        assert left == [unit for i, unit in enumerate(units) if i not in (0, 4)]
 
 
 def all_units(graph: GraphArguments):

@@ -12,10 +12,10 @@ from apache_beam.runners.direct.direct_runner import BundleBasedDirectRunner
 from apache_beam.runners.portability.fn_api_runner import FnApiRunner
 
 from fgbg.pipeline.__main__ import main
-from fgbg.pipeline.commands import generate
+from fgbg.pipeline.arguments import GraphArguments
+from fgbg.pipeline.data_set import request as requests
 from fgbg.pipeline.graph import generate_and_summarise
 from fgbg.pipeline.options import parser as options
-from fgbg.pipeline.workers.arguments import GraphArguments
 from fgbg.transforms import meter
 from fgbg.transforms.job import commit
 from fgbg.transforms.job.work_unit import WorkUnit
@@ -35,9 +35,8 @@ def run(runner, inputs, output, network, *more):
     """Runs the whole graph. Gives its counters, and its distributions as (count, sum, min, max)."""
     command = arguments(inputs, output, "--depth_model", str(network), *more)[1:]
     asked, _ = options.parse(options.generate_parser(), command)
-    configuration = generate._configuration(asked)
-    request = generate._request(asked, configuration, generate.stored_job(asked), [])
-    generate._store(request)
+    request = requests.read(asked)
+    requests.store(request)
     graph = GraphArguments.of(request.output, request.job, request.depth_path, threads=1)
     root = beam.Pipeline(runner, PipelineOptions([]))
     generate_and_summarise(root, graph)
@@ -124,6 +123,22 @@ def test_arrays_of_processes_are_combined():
     assert meter.batch_sizes(whole) == {"count": 4, "min": 3, "max": 8, "mean": 4.75}
     assert whole[meter.COUNTERS.index("samples")] == 21
     assert meter.batch_sizes(arrays[1]) is None
+
+
+def test_the_item_that_a_process_dies_of_is_known():
+    array = [0] * meter.ARRAY_LENGTH
+    meter.share(array)
+    assert meter.item_at_death(array) is None
+    for item in (0, 7):
+        meter.begin(item)
+        assert meter.item_at_death(array) == item
+    meter.end()
+    assert meter.item_at_death(array) is None
+    meter.count("rows_checked", 5)
+    assert meter.counted("rows_checked") == 5
+    meter.share(None)
+    meter.begin(3)
+    assert meter.item_at_death(array) is None and meter.counted("rows_checked") == 0
 
 
 @pytest.mark.parametrize("gpu, name", [(None, "cpu"), ("NVIDIA L4", "NVIDIA_L4")])

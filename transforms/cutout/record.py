@@ -15,8 +15,10 @@ from __future__ import annotations
 
 import csv
 import dataclasses
+import hashlib
 import io
 import json
+from collections.abc import Collection
 from typing import Any
 
 from fgbg.files import storage
@@ -37,7 +39,7 @@ class Task:
     """A photo to be cut out.
 
     Attributes:
-        number: In the job, from 1.
+        number: Among the photos of a run, from 0.
         path: Where it is.
         name: Of its cut-out, without the ending.
     """
@@ -82,19 +84,41 @@ def write(output: str, record: Record) -> None:
     storage.storage_for(path).write_atomically(path, data)
 
 
-def read_all(output: str) -> dict[str, Record]:
-    """All records by name; one that cannot be read counts as none."""
+def read_all(output: str, names: Collection[str] | None = None) -> dict[str, Record]:
+    """All records by name, or those of some names; one that cannot be read counts as none."""
     folder = storage.join(output, RECORDS)
     store = storage.storage_for(folder)
     found = {}
     for name in store.children(folder):
-        if name.endswith(".json"):
+        stem = name.removesuffix(".json")
+        if stem != name and (names is None or stem in names):
             try:
                 record = Record(**json.loads(store.read(storage.join(folder, name))))
             except (ValueError, TypeError):
                 continue
             found[record.name] = record
     return found
+
+
+def is_done(task: Task, found: Record | None, fingerprint: str, output: str) -> bool:
+    """Whether a photo has been dealt with, as it is now, by a method.
+
+    Args:
+        task: The photo.
+        found: Its record, if there is one.
+        fingerprint: Of the method.
+        output: The folder of the cut-outs.
+    """
+    if found is None or found.fingerprint != fingerprint or found.status == FAILED:
+        return False
+    store = storage.storage_for(output)
+    if found.status == MADE and not store.exists(storage.join(output, task.file)):
+        return False
+    try:
+        data = storage.storage_for(task.path).read(task.path)
+    except OSError:
+        return False
+    return hashlib.sha256(data).hexdigest() == found.sha256
 
 
 def write_tables(output: str, records: list[Record]) -> None:

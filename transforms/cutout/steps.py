@@ -30,30 +30,10 @@ from fgbg.transforms.cutout import finish, method, record
 from fgbg.transforms.cutout.found import Found, Rejected
 from fgbg.transforms.cutout.method import Method
 from fgbg.transforms.cutout.record import FAILED, MADE, REJECT, Record, Task
-from fgbg.transforms.job.work_unit import WorkUnit
 from fgbg.transforms.pixels import pictures
 from fgbg.transforms.pixels.pictures import PictureError
 
 _OPAQUE = 255
-
-
-@dataclasses.dataclass(frozen=True)
-class CutOutArguments:
-    """What the graph is built from.
-
-    Attributes:
-        output: The folder of the cut-outs.
-        tasks: The photos.
-        method: How they are cut out.
-        fingerprint: Of the method.
-        threads: CPU threads that a network may use.
-    """
-
-    output: str
-    tasks: tuple[Task, ...]
-    method: Method
-    fingerprint: str
-    threads: int = 1
 
 
 @dataclasses.dataclass(frozen=True)
@@ -84,7 +64,7 @@ Answer = tuple[Photo, "Found | Exception | None"]
 def read(task: Task) -> Photo:
     """Reads a photo; one that cannot be used is told of, not raised."""
     # The launcher is to know which photo this process would die of.
-    meter.begin(WorkUnit(task.number, 0, False, 0))
+    meter.begin(task.number)
     data = b""
     try:
         data = storage.storage_for(task.path).read(task.path)
@@ -202,13 +182,29 @@ def _row(photo: Photo, cut: finish.CutOut, how: Method) -> dict[str, Any]:
     }
 
 
-def cut_out(root: beam.Pipeline, arguments: CutOutArguments) -> None:
-    """Builds the graph."""
-    how = arguments.method
-    tasks = root | "Photos" >> beam.Create(list(arguments.tasks))
-    photos = tasks | beam.Reshuffle() | "Read" >> beam.Map(read)
+def cut_out(
+    root: beam.Pipeline,
+    output: str,
+    tasks: Sequence[Task],
+    how: Method,
+    fingerprint: str,
+    threads: int = 1,
+) -> None:
+    """Builds the graph.
+
+    Args:
+        root: The pipeline.
+        output: The folder of the cut-outs.
+        tasks: The photos.
+        how: How they are cut out.
+        fingerprint: Of the method.
+        threads: CPU threads that a network may use.
+    """
+    photos = (
+        root | "Photos" >> beam.Create(list(tasks)) | beam.Reshuffle() | "Read" >> beam.Map(read)
+    )
     if how.model is None:
         answers = photos | "Find" >> beam.Map(find, how)
     else:
-        answers = photos | "Find" >> RunInference(CutOutHandler(how, arguments.threads))
-    _ = answers | "Write" >> beam.FlatMap(write, arguments.output, how, arguments.fingerprint)
+        answers = photos | "Find" >> RunInference(CutOutHandler(how, threads))
+    _ = answers | "Write" >> beam.FlatMap(write, output, how, fingerprint)

@@ -14,6 +14,7 @@ import json
 from typing import Any
 
 from fgbg.files import storage
+from fgbg.transforms.job.work_unit import WorkUnit
 
 FORMAT_VERSION = 1
 IMAGES, TFRECORD = "images", "tfrecord"
@@ -135,6 +136,22 @@ class Job:
         c = self.configuration
         per_pair = sum(c.placements) * (2 if c.mirror else 1)
         return len(self.backgrounds) * len(self.foregrounds) * per_pair
+
+    def index_of(self, unit: WorkUnit) -> int:
+        """The number of a unit, from 0: background by background, as units_of_background."""
+        c = self.configuration
+        place = (unit.foreground - 1) * len(c.placements) + unit.round
+        if c.mirror:
+            place = 2 * place + unit.mirrored
+        return (unit.background - 1) * self.units_per_background + place
+
+    def unit_at(self, index: int) -> WorkUnit:
+        """The unit of a number that `index_of` returned."""
+        c = self.configuration
+        background, place = divmod(index, self.units_per_background)
+        place, mirrored = divmod(place, 2) if c.mirror else (place, 0)
+        foreground, round_ = divmod(place, len(c.placements))
+        return WorkUnit(background + 1, foreground + 1, bool(mirrored), round_)
 
     def to_json(self) -> str:
         """The job as stored: keys sorted, so that equal jobs are equal bytes."""

@@ -135,6 +135,12 @@ def _joined(output: str, plan: Plan) -> set[Shard]:
         return {shard for shard, whole in zip(there, done, strict=True) if whole}
 
 
+def all_joined(output: str) -> bool:
+    """Whether every shard of the plan is whole and recorded."""
+    plan = read_plan(output)
+    return plan is not None and len(_joined(output, plan)) == len(plan.shards)
+
+
 def join(output: str, plan: Plan, name: str) -> int:
     """Joins the blocks of one shard, records that, and removes the blocks if nothing is missing.
 

@@ -132,7 +132,7 @@ class Compose(beam.DoFn):
         jobs.read_cached(self._output, self._version)
 
     def process(self, unit: WorkUnit) -> Iterator[ComposedUnit | beam.pvalue.TaggedOutput]:
-        meter.begin(unit)
+        meter.begin(jobs.read_cached(self._output, self._version).index_of(unit))
         try:
             with meter.timed("compose_microseconds"):
                 composed = compose(self._output, self._version, unit, self._backgrounds_kept)
@@ -147,12 +147,10 @@ class DropCommitted(beam.DoFn):
 
     Args:
         output: The data set.
-        without: Names of units not to be made at all (their process died, more than once).
     """
 
-    def __init__(self, output: str, without: frozenset[str] = frozenset()) -> None:
+    def __init__(self, output: str) -> None:
         self._output = output
-        self._without = without
         self._committed: set[WorkUnit] = set()
 
     def setup(self) -> None:
@@ -161,7 +159,7 @@ class DropCommitted(beam.DoFn):
     def process(self, unit: WorkUnit) -> Iterator[WorkUnit]:
         if unit in self._committed:
             meter.count("units_skipped")
-        elif unit.name not in self._without:
+        else:
             yield unit
 
 

@@ -6,9 +6,8 @@ masks, boxes, the background around the foreground. Problems come out as one lin
 
 from __future__ import annotations
 
-import dataclasses
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import apache_beam as beam
@@ -22,25 +21,6 @@ from fgbg.transforms.records import shards
 from fgbg.transforms.records.plan import Places
 from fgbg.transforms.steps.verify_pictures import check_pictures
 from fgbg.transforms.steps.verify_records import check_rows
-
-
-@dataclasses.dataclass(frozen=True)
-class VerifyArguments:
-    """What a slice of the check is built from.
-
-    Attributes:
-        output: The data set.
-        version: The version of its job.
-        manifest: A local copy of its manifest.
-        problems: Local path prefix of the file that problems are written to.
-        groups: Row groups of the manifest to check.
-    """
-
-    output: str
-    version: str
-    manifest: str
-    problems: str
-    groups: list[int]
 
 
 class CheckGroup(beam.DoFn):
@@ -65,8 +45,10 @@ class CheckGroup(beam.DoFn):
             self._places = plan.places() if plan else {}
 
     def process(self, group: int) -> Iterator[str]:
+        meter.begin(group)
         for file, problem in self._problems(group):
             yield json.dumps({"file": file, "problem": problem})
+        meter.end()
 
     def _problems(self, group: int) -> Iterator[tuple[str, str]]:
         names: dict[int, set[str]] = {}
@@ -85,15 +67,30 @@ class CheckGroup(beam.DoFn):
             yield from stray_files(self._output, background, files)
 
 
-def verify(root: beam.Pipeline, arguments: VerifyArguments) -> beam.PCollection:
-    """Row groups -> Reshuffle -> CheckGroup -> a file of problems."""
+def verify(
+    root: beam.Pipeline,
+    output: str,
+    version: str,
+    manifest_path: str,
+    groups: Iterable[int],
+    problems: str,
+) -> beam.PCollection:
+    """Row groups -> Reshuffle -> CheckGroup -> a file of problems.
+
+    Args:
+        root: The pipeline.
+        output: The data set.
+        version: The version of its job.
+        manifest_path: A local copy of its manifest.
+        groups: Row groups of the manifest to check.
+        problems: Local path of the file that problems are written to.
+    """
     return (
         root
-        | "RowGroups" >> beam.Create(arguments.groups)  # int
+        | "RowGroups" >> beam.Create(groups)  # int
         | "Reshuffle" >> beam.Reshuffle()  # int
-        | "CheckGroup"
-        >> beam.ParDo(CheckGroup(arguments.output, arguments.version, arguments.manifest))  # str
-        | "Problems" >> beam.io.WriteToText(arguments.problems, shard_name_template="")
+        | "CheckGroup" >> beam.ParDo(CheckGroup(output, version, manifest_path))  # str
+        | "Problems" >> beam.io.WriteToText(problems, shard_name_template="")
     )
 
 

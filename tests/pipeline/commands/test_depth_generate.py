@@ -19,7 +19,7 @@ from PIL import Image
 from fgbg.models.depth import densedepth_weights
 from fgbg.models.depth.densedepth import build_network, raw_to_metres
 from fgbg.pipeline.__main__ import main
-from fgbg.pipeline.workers.arguments import GraphArguments
+from fgbg.pipeline.arguments import GraphArguments
 from fgbg.transforms.job import job as jobs
 from fgbg.transforms.job.work_unit import WorkUnit
 from fgbg.transforms.steps.compose import canvases_of, compose
@@ -152,7 +152,7 @@ def test_depth_has_one_thread_whatever_the_workers(workers, small_inputs, tmp_pa
         raise Stopped
 
     seen: list[int] = []
-    monkeypatch.setattr(local, "_make", stop)
+    monkeypatch.setattr(local, "make_units", stop)
     model = keras_file(tmp_path / "net.keras")
     more = ["--depth_model", str(model), "--workers", str(workers)]
     with pytest.raises(Stopped):

@@ -14,10 +14,10 @@ import pytest
 from apache_beam.runners.portability.fn_api_runner import FnApiRunner
 
 from fgbg.pipeline.__main__ import main
-from fgbg.pipeline.commands import generate
+from fgbg.pipeline.arguments import GraphArguments
+from fgbg.pipeline.data_set import request as requests
 from fgbg.pipeline.graph import generate_and_summarise
 from fgbg.pipeline.options import parser as options
-from fgbg.pipeline.workers.arguments import GraphArguments
 from fgbg.transforms.job import commit
 from fgbg.transforms.job.work_unit import WorkUnit
 from fgbg.transforms.pixels import coding
@@ -133,8 +133,8 @@ def test_the_number_of_workers_changes_no_byte(workers, inputs, data_set, tmp_pa
 def test_the_whole_graph_makes_the_same(inputs, data_set, tmp_path):
     command = arguments(inputs, tmp_path / "set", *RECORDS, "--shards", "5")[1:]
     asked, _ = options.parse(options.generate_parser(), command)
-    request = generate._request(asked, generate._configuration(asked), None, [])
-    generate._store(request)
+    request = requests.read(asked)
+    requests.store(request)
     with beam.Pipeline(FnApiRunner()) as root:
         arguments_of_graph = GraphArguments.of(request.output, request.job, None, threads=1)
         generate_and_summarise(root, arguments_of_graph)
@@ -286,9 +286,7 @@ def test_a_block_of_another_size_is_not_joined(inputs, tmp_path, monkeypatch):
 
 
 def make_in_process_up_to_blocks(inputs: Path, output: Path) -> None:
-    from fgbg.pipeline.workers import tasks as worker
-
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(worker, "plan_shards", lambda output: [])
+        patch.setattr(shards, "prepare", lambda output: [])
         patch.setattr("fgbg.transforms.steps.summarise.summarise", lambda output: None)
         make_in_process(inputs, output, *RECORDS, "--shards", "5")

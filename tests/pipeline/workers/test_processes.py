@@ -11,7 +11,7 @@ from tests.helpers.data_sets import ROOT
 _RUN = """
 import fgbg.pipeline.workers.processes as p
 if __name__ == "__main__":
-    p.ProcessGroup(1, 1).run("fgbg.pipeline.workers.tasks:make_slice", [None])
+    p.run_alone("fgbg.pipeline.workers.tasks:make_slice")
 """
 
 

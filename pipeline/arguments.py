@@ -1,4 +1,4 @@
-"""What the graph is built from: small, and without Beam, so that launchers need not import it."""
+"""What the graph and the worker processes are given: small, and without Beam for launchers."""
 
 from __future__ import annotations
 
@@ -6,6 +6,31 @@ import dataclasses
 
 from fgbg.models.depth.depth_card import DepthModel
 from fgbg.transforms.job import job as jobs
+
+
+@dataclasses.dataclass(frozen=True)
+class Slice:
+    """The items of a job that one worker process does; by default all of them.
+
+    Attributes:
+        index: Which slice it is, from 0.
+        count: Number of slices.
+        without: Items not to be done any more: each has killed its process, more than once.
+    """
+
+    index: int = 0
+    count: int = 1
+    without: frozenset[int] = frozenset()
+
+    def has(self, item: int, place: int | None = None) -> bool:
+        """Whether an item belongs to the slice.
+
+        Args:
+            item: The item's number in the job, from 0.
+            place: By which the items are dealt out; None: by their numbers.
+        """
+        dealt = (item if place is None else place) % self.count == self.index
+        return dealt and item not in self.without
 
 
 @dataclasses.dataclass(frozen=True)
@@ -26,9 +51,7 @@ class GraphArguments:
         unit_size: Number of samples of a unit of the first round.
         in_records: Whether the samples are records, whose blocks are joined to shards.
         backgrounds_kept: How many decoded backgrounds a process keeps.
-        slice_index: Which slice of the units to make, from 0.
-        slices: Number of slices.
-        without: Names of units that are not to be made.
+        part: Which of the units to make.
         hints: Resource hints of Generate, by name: for runners that know them.
         gpu_batch: The most pictures of a call of DenseDepth on the workers' GPU; None: by itself.
     """
@@ -46,9 +69,7 @@ class GraphArguments:
     unit_size: int | None = None
     in_records: bool = False
     backgrounds_kept: int = 256  # 190 MB at 448x448; for runners that mix the units
-    slice_index: int = 0
-    slices: int = 1
-    without: frozenset[str] = frozenset()
+    part: Slice = Slice()
     hints: tuple[tuple[str, str], ...] = ()
     gpu_batch: int | None = None
 
@@ -70,44 +91,3 @@ class GraphArguments:
             c.placements[0],
             c.in_records,
         )
-
-
-@dataclasses.dataclass(frozen=True)
-class SliceOfShards:
-    """Some of the shards to join.
-
-    Attributes:
-        output: The data set; its plan is stored.
-        names: The shards.
-    """
-
-    output: str
-    names: list[str]
-
-
-@dataclasses.dataclass(frozen=True)
-class SliceOfGenerate:
-    """One slice of the main job.
-
-    Attributes:
-        graph: What the graph is built from.
-        beam_options: Beam options, as given on the command line.
-    """
-
-    graph: GraphArguments
-    beam_options: list[str]
-
-
-@dataclasses.dataclass(frozen=True)
-class SliceMade:
-    """What is to be told of a slice that was made.
-
-    Not beside the task that gives it: the launcher, which reads it, has no need of Beam.
-
-    Attributes:
-        peak_memory: Of its process, in bytes.
-        gpu: Name of the GPU that made its depth; None for the processor, or without depth.
-    """
-
-    peak_memory: int
-    gpu: str | None

@@ -1,0 +1,173 @@
+"""What `fgbg generate` is asked to make: options and inputs, checked before any work."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+
+from fgbg.pipeline.data_set.merge import JobConflict, merge
+from fgbg.pipeline.data_set.stored import check_shards, stored_job
+from fgbg.pipeline.exit_codes import UserError
+from fgbg.pipeline.options import depth_model
+from fgbg.pipeline.options.formats import formats
+from fgbg.pipeline.progress import say
+from fgbg.transforms.dataset import catalogue
+from fgbg.transforms.dataset.catalogue import BACKGROUND, FOREGROUND, Checked, InputError
+from fgbg.transforms.job import job as jobs
+from fgbg.transforms.job.job import Configuration, Job
+
+_PROBLEMS_SHOWN = 200
+
+
+@dataclasses.dataclass(frozen=True)
+class Request:
+    """What a run is asked to do, after all checks.
+
+    Attributes:
+        output: The data set's folder.
+        job: What the data set is to be.
+        stored: What it is; None where there is none.
+        paths: Where each input is, by kind and file name.
+        depth_path: Where the depth network lies, or None.
+    """
+
+    output: str
+    job: Job
+    stored: Job | None
+    paths: dict[tuple[str, str], str]
+    depth_path: str | None
+
+
+def read(asked: argparse.Namespace) -> Request:
+    """Checks options and inputs, and merges them with what is there.
+
+    Args:
+        asked: The options of `fgbg generate`.
+
+    Raises:
+        UserError: Something is wrong with them, or contradicts what is there.
+    """
+    configuration = _configuration(asked)
+    stored = stored_job(asked.output, asked.overwrite)
+    found: dict[str, list[str]] = {}
+    for kind, source in ((BACKGROUND, asked.backgrounds), (FOREGROUND, asked.foregrounds)):
+        try:
+            found[kind], ignored = catalogue.find(source, f"--{kind}s")
+        except InputError as error:
+            raise UserError(str(error)) from error
+        if ignored:
+            names = ", ".join(path.rpartition("/")[2] for path in ignored[:5])
+            more = f" and {len(ignored) - 5} more" if len(ignored) > 5 else ""
+            say(f"Not pictures by their names, left out of --{kind}s: {names}{more}")
+    both = sorted(set(found[BACKGROUND]) & set(found[FOREGROUND]))
+    if both:
+        raise UserError(f"{both[0]} is among both --backgrounds and --foregrounds")
+    checked = {
+        kind: catalogue.check(paths, kind, configuration.canvas, _known(stored, kind), lambda: None)
+        for kind, paths in found.items()
+    }
+    skipped = _handle_problems(checked, asked.skip_bad_inputs)
+    good = {kind: [c for c in entries if not c.problem] for kind, entries in checked.items()}
+    for kind, entries in good.items():
+        if not entries:
+            raise UserError(f"--{kind}s: not one of the {len(found[kind])} files can be used")
+    try:
+        job = merge(stored, configuration, good[BACKGROUND], good[FOREGROUND], skipped)
+    except JobConflict as error:
+        raise UserError(
+            f"{asked.output} holds a data set of another configuration:\n{error}\nGive the same "
+            "options to resume it, another --output, or --overwrite to start anew"
+        ) from error
+    check_shards(asked.output, stored, job)
+    _warn(job)
+    paths = {(kind, c.file): c.path for kind, entries in good.items() for c in entries}
+    return Request(asked.output, job, stored, paths, asked.depth_path)
+
+
+def canvas_of(asked: argparse.Namespace) -> tuple[int, int]:
+    """Width and height of the canvas, in pixels."""
+    return asked.canvas or (2 * asked.size[0], 2 * asked.size[1])
+
+
+def _configuration(asked: argparse.Namespace) -> Configuration:
+    mask_format, depth_format = formats(asked)
+    canvas = canvas_of(asked)
+    if asked.size[0] * canvas[1] != asked.size[1] * canvas[0]:
+        raise UserError(
+            f"--size {asked.size[0]}x{asked.size[1]} and --canvas {canvas[0]}x{canvas[1]} have "
+            "different aspects: pictures would be distorted"
+        )
+    model, asked.depth_path = depth_model.choose(asked)
+    depth_range = asked.depth_range or (model.card.max_depth_m if model else 10.0)
+    return Configuration(
+        output_format=asked.format,
+        size=asked.size,
+        canvas=canvas,
+        placements=[asked.placements],
+        mirror=asked.mirror,
+        fg_scale=asked.fg_scale,
+        truncation=asked.truncation,
+        seed=asked.seed,
+        image_quality=asked.image_quality,
+        mask_format=mask_format,
+        depth_format=depth_format,
+        depth_range_m=depth_range,
+        depth_model=model.to_dict() if model else None,
+        splits=asked.splits,
+        shards=asked.shards,
+    )
+
+
+def _known(stored: Job | None, kind: str) -> dict[str, jobs.InputPicture]:
+    if stored is None:
+        return {}
+    entries = stored.backgrounds if kind == BACKGROUND else stored.foregrounds
+    return {entry.file: entry for entry in entries}
+
+
+def _handle_problems(
+    checked: dict[str, list[Checked]], skip_bad_inputs: bool
+) -> list[dict[str, str]]:
+    """Raises for bad inputs, or tells which are left out."""
+    bad = [(kind, c) for kind, entries in checked.items() for c in entries if c.problem]
+    if not bad:
+        return []
+    lines = [f"  {kind} {c.path}: {c.problem}" for kind, c in bad[:_PROBLEMS_SHOWN]]
+    if len(bad) > _PROBLEMS_SHOWN:
+        lines.append(f"  and {len(bad) - _PROBLEMS_SHOWN} more")
+    total = sum(len(entries) for entries in checked.values())
+    listing = "\n".join(lines)
+    if not skip_bad_inputs:
+        raise UserError(
+            f"{len(bad)} of {total} inputs cannot be used:\n{listing}\nMend or remove them, or "
+            "go on without them by --skip_bad_inputs"
+        )
+    say(f"{len(bad)} of {total} inputs are left out:\n{listing}")
+    return [{"kind": kind, "file": c.file, "problem": c.problem} for kind, c in bad]
+
+
+def _warn(job: Job) -> None:
+    for kind, entries in ((BACKGROUND, job.backgrounds), (FOREGROUND, job.foregrounds)):
+        for files in catalogue.duplicates(entries):
+            say(f"Warning: these {kind}s are the same file: {', '.join(files)}")
+    present = {background.split for background in job.backgrounds}
+    for name, share in job.configuration.splits:
+        if share > 0 and name not in present:
+            say(
+                f"Warning: split {name} gets no background: whole backgrounds are held out, and "
+                f"there are {len(job.backgrounds)}"
+            )
+
+
+def store(request: Request) -> None:
+    """Writes the job and the inputs as used, before any work.
+
+    Raises:
+        UserError: An input has changed since it was checked.
+    """
+    if request.stored is None or request.stored != request.job:
+        jobs.write(request.output, request.job)
+    try:
+        catalogue.store_inputs(request.output, request.job, request.paths)
+    except InputError as error:
+        raise UserError(str(error)) from error
