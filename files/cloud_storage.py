@@ -19,9 +19,9 @@ from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, BinaryIO, cast
 
+from fgbg.files.ordered_map import GCS_THREADS
 from fgbg.files.paths import GCS_PREFIX, GLOB_CHARACTERS, join
 
-GCS_THREADS = 8
 # Objects that one compose request takes.
 GCS_COMPOSED = 32
 # Environment variable with the seconds that a server may be silent before a request is repeated.

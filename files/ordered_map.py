@@ -7,8 +7,20 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
 
+from fgbg.files.paths import is_gcs
+
+# Requests to gs:// at a time: each waits for its answer.
+GCS_THREADS = 16
+# Pictures copied, checked or decoded at a time on this machine: each is in memory meanwhile.
+LOCAL_THREADS = 4
+
 _Item = TypeVar("_Item")
 _Result = TypeVar("_Result")
+
+
+def threads_for(path: str) -> int:
+    """Small files read or written at a time where the path is: several if each is a request."""
+    return GCS_THREADS if is_gcs(path) else 1
 
 
 def in_order(

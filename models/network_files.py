@@ -12,18 +12,16 @@ import hashlib
 import json
 import os
 import shutil
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import filelock
 
 from fgbg.files import fetch, storage
 from fgbg.files.fetch import FetchError
+from fgbg.files.ordered_map import in_order, threads_for
 from fgbg.models.depth import depth_card
 from fgbg.models.depth.depth_card import BUILTIN, DepthModel, DepthModelError
 from fgbg.models.trained import trained_card
-
-_COPIERS = 8
 
 
 def is_address(source: str) -> bool:
@@ -138,5 +136,5 @@ def _copy(path: str, wanted: dict[str, str], folder: Path) -> None:
         target.parent.mkdir(parents=True, exist_ok=True)
         store.download(source, str(target), wanted[source])
 
-    with ThreadPoolExecutor(_COPIERS) as pool:
-        list(pool.map(copy, wanted))
+    for _ in in_order(copy, wanted, threads_for(path)):
+        pass

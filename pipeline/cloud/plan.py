@@ -7,6 +7,7 @@ import dataclasses
 
 from apache_beam.options.pipeline_options import PipelineOptions, WorkerOptions
 
+from fgbg.files.ordered_map import GCS_THREADS
 from fgbg.pipeline.cloud import prices
 from fgbg.pipeline.cloud.workers import Workers
 from fgbg.pipeline.data_set.plan import Estimate
@@ -57,7 +58,7 @@ def cost(
             the worker's cores, as fast as this machine's.
     """
     objects = _objects(job)
-    waiting = objects / job.samples * prices.WRITE_SECONDS / prices.WRITE_THREADS
+    waiting = objects / job.samples * prices.WRITE_SECONDS / GCS_THREADS
     by_cores = one.seconds + waiting + (one.depth_seconds if depth_speed is None else 0)
     seconds = by_cores / workers.machine.vcpus
     if depth_speed is not None:
@@ -143,7 +144,7 @@ def show(
     print(
         f"  composing and coding take {one.seconds * 1000:.2f} ms of a core a sample, as measured "
         f"on this machine\n"
-        f"  a write takes {prices.WRITE_SECONDS * 1000:.0f} ms, {prices.WRITE_THREADS} at a time "
+        f"  a write takes {prices.WRITE_SECONDS * 1000:.0f} ms, {GCS_THREADS} at a time "
         "(a guess)\n"
         f"  a worker is paid for {prices.START_MINUTES[kind]:.0f} minutes before its first unit (a "
         "guess), and all stay to the end\n"

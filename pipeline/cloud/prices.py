@@ -99,7 +99,6 @@ DEPTH_SPEED_SOURCE = (
 START_MINUTES = {"cpu": 4.0, "gpu": 10.0}
 # Writes to Cloud Storage while a core waits: a guess, requests in the same region.
 WRITE_SECONDS = 0.05
-WRITE_THREADS = 8
 
 
 def worker_hour(workers: Workers) -> tuple[float, list[str]]:

@@ -6,10 +6,10 @@ import argparse
 import dataclasses
 import os
 import time
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from fgbg.files import storage
+from fgbg.files.ordered_map import LOCAL_THREADS, in_order, threads_for
 from fgbg.files.paths import trim_slash
 from fgbg.pipeline.data_set.finished import Finished, open_finished
 from fgbg.pipeline.data_set.output_lock import hold
@@ -24,8 +24,6 @@ from fgbg.transforms.job import job as jobs
 from fgbg.transforms.job.job import Configuration, Job
 from fgbg.transforms.records import shards
 from fgbg.transforms.steps.convert import depth_step_m
-
-_COPIED_AT_ONCE = 8
 
 
 def main(arguments: list[str]) -> int:
@@ -201,8 +199,9 @@ def _copy_inputs(source: str, target: str, job: Job) -> None:
             raise UserError(f"{path}: missing; fgbg verify {source} lists all that is") from error
         store.write_atomically(storage.join(target, name), data)
 
-    with ThreadPoolExecutor(_COPIED_AT_ONCE) as pool:
-        list(pool.map(copy, [name for name in names if name not in there]))
+    threads = max(LOCAL_THREADS, threads_for(source), threads_for(target))
+    for _ in in_order(copy, [name for name in names if name not in there], threads):
+        pass
 
 
 def _copy_failures(source: str, target: str) -> None:

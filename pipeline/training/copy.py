@@ -19,9 +19,8 @@ from collections.abc import Iterator, Sequence
 import filelock
 
 from fgbg.files import fetch, storage
-from fgbg.files.cloud_storage import GCS_THREADS
 from fgbg.files.in_place import in_place
-from fgbg.files.ordered_map import in_order
+from fgbg.files.ordered_map import GCS_THREADS, in_order
 from fgbg.models.training.samples import Files, Records
 from fgbg.pipeline.exit_codes import UserError
 from fgbg.pipeline.progress import Progress, byte_size, say

@@ -10,10 +10,9 @@ import contextlib
 import hashlib
 import os
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 
 from fgbg.files import fetch, storage
-from fgbg.files.cloud_storage import GCS_THREADS
+from fgbg.files.ordered_map import GCS_THREADS, in_order
 from fgbg.models.trained import trained_card
 from fgbg.pipeline.data_set.output_lock import LOCK, hold
 from fgbg.pipeline.data_set.writable import check_writable
@@ -105,5 +104,5 @@ def _put(working: str, folder: str, names: list[str]) -> None:
     def put(name: str) -> None:
         store.upload(storage.join(working, name), storage.join(folder, name))
 
-    with ThreadPoolExecutor(GCS_THREADS) as pool:
-        list(pool.map(put, names))
+    for _ in in_order(put, names, GCS_THREADS):
+        pass

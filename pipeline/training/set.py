@@ -8,7 +8,6 @@ import math
 import os
 import struct
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import cv2
@@ -16,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fgbg.files import storage
+from fgbg.files.ordered_map import in_order, threads_for
 from fgbg.files.paths import trim_slash
 from fgbg.models.training.samples import SPLITS, TEST, TRAIN, VALIDATION, DataSet, Files, Records
 from fgbg.pipeline.data_set.finished import Finished, open_finished
@@ -27,7 +27,6 @@ from fgbg.transforms.records import file as tfrecord_file
 from fgbg.transforms.records.file import RecordError
 
 _SHOWN = 10
-_READERS = 16
 _COLUMNS = ["key", "split", "bg", "overlay", "mask", "depth", "depth_mean_m"]
 _CHECKSUMS = ["overlay_crc32", "mask_crc32", "depth_crc32"]
 # Of a record besides its bytes: length, its checksum, the bytes' checksum.
@@ -299,8 +298,7 @@ def _backgrounds(path: str, job: jobs.Job) -> NDArray[np.uint8]:
         resized = pictures.resize(bgr, job.configuration.size)
         return np.asarray(cv2.cvtColor(resized, cv2.COLOR_BGR2RGB), np.uint8)
 
-    with ThreadPoolExecutor(_READERS if storage.is_gcs(path) else 1) as pool:
-        return np.stack(list(pool.map(load, names)))
+    return np.stack(list(in_order(load, names, threads_for(path))))
 
 
 def _listed(names: list[str]) -> str:

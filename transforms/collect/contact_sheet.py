@@ -12,8 +12,7 @@ import cv2
 import numpy as np
 
 from fgbg.files import storage
-from fgbg.files.ordered_map import in_order
-from fgbg.transforms.collect.state import threads_for
+from fgbg.files.ordered_map import in_order, threads_for
 from fgbg.transforms.pixels.pictures import Array, PictureError, read_picture, resize
 
 FOLDER = "PlotImages"

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from fgbg.files import storage
-from fgbg.files.ordered_map import in_order
+from fgbg.files.ordered_map import in_order, threads_for
 from fgbg.transforms.collect import state
 from fgbg.transforms.collect.candidate import GOOD, Query, Record
 from fgbg.transforms.collect.check import Gallery, perceptual_hashes
@@ -62,7 +62,7 @@ def publish(output: str, queries: Sequence[Query], needs: Sequence[int]) -> Chos
         store.write_atomically(storage.join(output, file), data)
 
     names = [named.file for named in chosen.named[len(chosen.named) - len(new) :]]
-    for _ in in_order(lambda pair: put(*pair), zip(new, names), state.threads_for(output)):
+    for _ in in_order(lambda pair: put(*pair), zip(new, names), threads_for(output)):
         pass
     for query in queries:
         total, _ = state.results(output, query.search)
@@ -98,9 +98,7 @@ def _foreign_pictures(
     ours = {named.file for named in chosen.named}
     paths = [path for path in paths if path.rpartition("/")[2] not in ours]
     versions = _versions(output, paths)
-    looks = in_order(
-        lambda path: _look(path, versions.get(path, "")), paths, state.threads_for(output)
-    )
+    looks = in_order(lambda path: _look(path, versions.get(path, "")), paths, threads_for(output))
     # A run that was killed before it stored its choice leaves pictures of that choice.
     staged = {record.sha256 for record in records.values() if record.state == GOOD}
     return {

@@ -18,8 +18,7 @@ import json
 from collections.abc import Iterable, Iterator
 
 from fgbg.files import storage
-from fgbg.files.cloud_storage import GCS_THREADS
-from fgbg.files.ordered_map import in_order
+from fgbg.files.ordered_map import in_order, threads_for
 from fgbg.transforms.collect.candidate import FAILED, GOOD, Page, Record, short_hash
 from fgbg.transforms.collect.providers.base import Provider
 
@@ -29,11 +28,6 @@ _CHOSEN = "_work/chosen.json"
 _FAILED_SEARCHES = "_work/failed_searches"
 # What is known of pages and records on gs://, by their paths.
 _recalled: dict[str, bytes] = {}
-
-
-def threads_for(path: str) -> int:
-    """Files read or written at once: several where each is a request."""
-    return GCS_THREADS if storage.is_gcs(path) else 1
 
 
 def begin() -> None:
@@ -55,7 +49,7 @@ def _recall(folder: str) -> list[bytes]:
     if not storage.is_gcs(folder):
         return [store.read(path) for path in paths]
     new = [path for path in paths if path not in _recalled]
-    for path, data in zip(new, in_order(store.read, new, GCS_THREADS)):
+    for path, data in zip(new, in_order(store.read, new, threads_for(folder))):
         _recalled[path] = data
     return [_recalled[path] for path in paths]
 

@@ -16,6 +16,7 @@ from apache_beam.utils.windowed_value import WindowedValue
 
 from fgbg.files import storage
 from fgbg.files.http import LATER, WebError, host_of
+from fgbg.files.ordered_map import threads_for
 from fgbg.transforms.collect import providers, running, state, web
 from fgbg.transforms.collect.candidate import (
     FAILED,
@@ -271,7 +272,7 @@ class Write(_InThreads):
     """
 
     def __init__(self, output: str) -> None:
-        super().__init__(state.threads_for(output))
+        super().__init__(threads_for(output))
         self._output = output
 
     def work(self, element: tuple[Record, bytes]) -> str:

@@ -8,9 +8,9 @@ import hashlib
 import os
 import re
 from collections.abc import Callable, Iterable
-from concurrent.futures import ThreadPoolExecutor
 
 from fgbg.files import storage
+from fgbg.files.ordered_map import LOCAL_THREADS, in_order
 from fgbg.transforms.dataset import sources
 from fgbg.transforms.job import job as jobs
 from fgbg.transforms.job.job import InputPicture
@@ -18,7 +18,6 @@ from fgbg.transforms.pixels import pictures
 from fgbg.transforms.pixels.pictures import PictureError
 
 BACKGROUND, FOREGROUND = "background", "foreground"
-_THREADS = 4
 
 
 class InputError(ValueError):
@@ -117,8 +116,7 @@ def check(
         One entry per path, in order.
     """
     one = functools.partial(_check, kind=kind, canvas=canvas, known=known, done=done)
-    with ThreadPoolExecutor(_THREADS) as pool:
-        checked = list(pool.map(one, paths))
+    checked = list(in_order(one, paths, LOCAL_THREADS))
     by_name: dict[str, list[Checked]] = {}
     for entry in checked:
         by_name.setdefault(entry.file, []).append(entry)
@@ -210,5 +208,5 @@ def store_inputs(output: str, job: jobs.Job, paths: dict[tuple[str, str], str]) 
             encoded = pictures.encode_foreground(pictures.crop_foreground(picture, canvas))
         storage.storage_for(target).write_atomically(target, encoded)
 
-    with ThreadPoolExecutor(_THREADS) as pool:
-        list(pool.map(store, tasks))
+    for _ in in_order(store, tasks, LOCAL_THREADS):
+        pass

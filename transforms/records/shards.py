@@ -14,9 +14,9 @@ from __future__ import annotations
 import dataclasses
 import json
 import re
-from concurrent.futures import ThreadPoolExecutor
 
 from fgbg.files import storage
+from fgbg.files.ordered_map import in_order, threads_for
 from fgbg.transforms.job import commit
 from fgbg.transforms.job import job as jobs
 from fgbg.transforms.job.job import BLOCKS, JOINING, RECORDS, SHARDS
@@ -26,7 +26,6 @@ from fgbg.transforms.records.plan import NAME, Block, Plan, Shard, draw_up
 DATASET_INFO = "dataset_info.json"
 _PLAN = "plan.json"
 _FILE = re.compile(rf"{NAME}-\w+\.tfrecord-\d{{5,}}-of-\d{{5,}}")
-_READERS = 16
 
 
 def block_path(output: str, unit: WorkUnit) -> str:
@@ -74,13 +73,12 @@ def prepare(output: str) -> list[str]:
 
 def _blocks(output: str) -> list[Block]:
     units = sorted(commit.committed(output))
-    with ThreadPoolExecutor(_READERS if storage.is_gcs(output) else 1) as pool:
 
-        def block(unit: WorkUnit) -> Block:
-            sizes = commit.read(output, unit).columns["record_bytes"]
-            return Block(unit, len(sizes), sum(sizes))
+    def block(unit: WorkUnit) -> Block:
+        sizes = commit.read(output, unit).columns["record_bytes"]
+        return Block(unit, len(sizes), sum(sizes))
 
-        return list(pool.map(block, units))
+    return list(in_order(block, units, threads_for(output)))
 
 
 def _as_stored(stored: Plan | None, blocks: list[Block]) -> Plan | None:
@@ -130,9 +128,8 @@ def _joined(output: str, plan: Plan) -> set[Shard]:
         for shard in plan.shards
         if f"{shard.name}.json" in recorded and sizes.get(shard.name) == shard.bytes
     ]
-    with ThreadPoolExecutor(_READERS if storage.is_gcs(output) else 1) as pool:
-        done = pool.map(lambda shard: _is_recorded(output, shard), there)
-        return {shard for shard, whole in zip(there, done, strict=True) if whole}
+    done = in_order(lambda shard: _is_recorded(output, shard), there, threads_for(output))
+    return {shard for shard, whole in zip(there, done, strict=True) if whole}
 
 
 def all_joined(output: str) -> bool:

@@ -12,13 +12,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fgbg.files import storage
-from fgbg.files.ordered_map import in_order
+from fgbg.files.ordered_map import in_order, threads_for
 from fgbg.transforms.dataset import catalogue
 from fgbg.transforms.job.job import BACKGROUNDS, FOREGROUNDS, InputPicture, Job
 from fgbg.transforms.pixels.pictures import Array
 from fgbg.transforms.report import alike
 
-_GCS_THREADS = 16
 # Standard deviation of a picture's grey values, of 255, below which there is nothing to see on it.
 BLANK = 8.0
 # Backgrounds of this side and more are decoded at a quarter of it, which is faster.
@@ -75,10 +74,9 @@ def inspect(output: str, job: Job) -> Inputs:
         ("foreground", FOREGROUNDS, "fg_{}.png", job.foregrounds, _foreground),
     ):
         names = [f"{folder}/{pattern.format(entry.number)}" for entry in entries]
-        threads = _GCS_THREADS if storage.is_gcs(output) else 1
         paths = [storage.join(output, name) for name in names]
         compared: list[tuple[InputPicture, NDArray[np.float32]]] = []
-        for i, seen in enumerate(in_order(see, paths, threads)):
+        for i, seen in enumerate(in_order(see, paths, threads_for(output))):
             if seen is None:
                 found.unread.append(names[i])
                 continue

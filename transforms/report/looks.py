@@ -11,8 +11,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from fgbg.files import storage
-from fgbg.files.ordered_map import in_order
+from fgbg.files.ordered_map import in_order, threads_for
 from fgbg.transforms.dataset import manifest
 from fgbg.transforms.dataset.file_samples import FileSample
 from fgbg.transforms.dataset.record_samples import RecordReader, RecordSample
@@ -27,7 +26,6 @@ LOOKED_AT = 96
 # Sides of pictures on the page, at most.
 SIDE = 224
 _QUALITY = 88
-_GCS_THREADS = 16
 # Metres of a bin in the histogram of depth, about, and up to where it goes.
 _BIN_M = 0.05
 _END_M = 65.6
@@ -145,8 +143,7 @@ def look(output: str, job: Job, manifest_path: str) -> Looks:
         except (SampleError, OSError) as error:
             return Look(row, problem=str(error)), None
 
-    threads = _GCS_THREADS if storage.is_gcs(output) else 1
-    found = list(in_order(one, rows, threads))
+    found = list(in_order(one, rows, threads_for(output)))
     end = depth_end([look for look, _ in found], job)
     # The same scale for all pictures on the page, so that they can be compared.
     looks = [

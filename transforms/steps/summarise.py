@@ -8,16 +8,17 @@ alone, but for the timings in generation.json and in the report.
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import json
 import os
 import platform
 import tempfile
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from importlib import metadata
 from typing import Any
 
 from fgbg.files import storage
+from fgbg.files.ordered_map import in_order, threads_for
 from fgbg.transforms.dataset import manifest
 from fgbg.transforms.dataset import sheets as sample_sheets
 from fgbg.transforms.dataset.card import card
@@ -32,7 +33,6 @@ from fgbg.transforms.report import page
 
 # Libraries that have a say in the bytes.
 _LIBRARIES = ("fgbg", "apache-beam", "tensorflow", "numpy", "opencv-python-headless", "pyarrow")
-_READERS = 16
 
 
 @dataclasses.dataclass(frozen=True)
@@ -112,12 +112,9 @@ def _order(job: Job, unit: WorkUnit) -> tuple[int, int, int, bool]:
 
 def _by_background(output: str, units: list[WorkUnit]) -> Iterator[list[commit.Commit]]:
     """The commit records, a background's at a time, in order."""
-    with ThreadPoolExecutor(_READERS if storage.is_gcs(output) else 1) as pool:
-        start = 0
-        for end in range(1, len(units) + 1):
-            if end == len(units) or units[end].background != units[start].background:
-                yield list(pool.map(lambda u: commit.read(output, u), units[start:end]))
-                start = end
+    records = in_order(lambda unit: commit.read(output, unit), units, threads_for(output))
+    for _, group in itertools.groupby(records, lambda record: record.unit.background):
+        yield list(group)
 
 
 def _write_errors(output: str, job: Job) -> int:

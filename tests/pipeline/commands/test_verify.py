@@ -14,6 +14,8 @@ import pytest
 from PIL import Image
 
 from fgbg.pipeline.__main__ import main
+from fgbg.pipeline.workers import processes
+from fgbg.transforms import meter
 from tests.helpers.damage import edit_generation, edit_manifest, edit_row, flip_a_bit
 
 OVERLAY, MASK = "bg1/fg_2/overlay/4.jpg", "bg2/fg_1/mask/2.jpg"
@@ -160,3 +162,17 @@ def test_an_incomplete_data_set_is_not_clean(small_data_set, tmp_path, capsys):
     text = capsys.readouterr().out
     assert "3 of 36 samples were not made" in text
     assert "bg3/fg_2/overlay/4.jpg: belongs to no row" in text
+
+
+def test_what_a_process_read_before_it_died_is_not_counted_twice(
+    small_data_set, capsys, in_process, monkeypatch
+):
+    run = processes.run
+
+    def died_at_the_end(task, given, on_tick, on_death):
+        before = run(task, given, on_tick, on_death)
+        after = run(task, given, on_tick, on_death)
+        return after._replace(counters=meter.combine(before.counters, after.counters))
+
+    monkeypatch.setattr(processes, "run", died_at_the_end)
+    assert main(["verify", str(small_data_set)]) == 0, capsys.readouterr().out
