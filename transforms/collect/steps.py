@@ -150,7 +150,7 @@ def download(found: Found, downloads: Downloads, gate: HostGate) -> Downloaded:
             transient = answer.status in LATER
     except WebError as error:
         reason, transient = str(error), error.transient
-    now = datetime.datetime.now(datetime.timezone.utc)
+    now = datetime.datetime.now(datetime.UTC)
     fetched = now.strftime("%Y-%m-%dT%H:%M:%SZ")
     return Downloaded(found, data, content_type, fetched, reason, transient)
 

@@ -269,12 +269,14 @@ def test_the_image_holds_what_the_project_is_pinned_to():
     assert {name.partition("-")[0] for name in own} == {"nvidia"}
 
 
+def copied_files() -> list[str]:
+    """What the Dockerfile copies out of the checkout."""
+    lines = re.findall(r"^COPY (?!--from)(.+)$", DOCKERFILE.read_text(), flags=re.MULTILINE)
+    return [word for line in lines for word in line.split()[:-1]]
+
+
 def test_every_file_that_the_dockerfile_copies_is_sent_to_the_build():
-    copied = [
-        word
-        for line in re.findall(r"^COPY (?!--from)(.+)$", DOCKERFILE.read_text(), flags=re.MULTILINE)
-        for word in line.split()[:-1]
-    ]
+    copied = copied_files()
     sent = [
         line.removeprefix("!").removesuffix("/**")
         for line in (ROOT / ".dockerignore").read_text().splitlines()
@@ -315,13 +317,15 @@ def test_the_pip_layer_installs_into_an_empty_environment(tmp_path):
     venv.create(tmp_path / "venv", with_pip=True)
     python = str(tmp_path / "venv" / "bin" / "python")
     source = tmp_path / "source"
-    source.mkdir()
-    for name in ("setup.py", "README.md", "fgbg", "files", "models", "transforms", "pipeline"):
-        copy = shutil.copytree if (ROOT / name).is_dir() else shutil.copy
-        copy(ROOT / name, source / name)  # type: ignore[operator]
+    for name in copied_files():
+        (source / name).parent.mkdir(parents=True, exist_ok=True)
+        if (ROOT / name).is_dir():
+            shutil.copytree(ROOT / name, source / name)
+        else:
+            shutil.copy(ROOT / name, source / name)
     pip = [python, "-m", "pip", "install", "--quiet", "--no-cache-dir"]
     subprocess.run([*pip, "--requirement", str(REQUIREMENTS)], check=True)
-    own = ["--no-deps", "--no-build-isolation", "--editable", str(source)]
+    own = ["--no-deps", "--no-build-isolation", str(source)]
     subprocess.run([*pip, *own], check=True)
     checked = subprocess.run(
         [python, "-m", "pip", "check"], capture_output=True, text=True, check=False
