@@ -66,6 +66,7 @@ def photos(folder: Path, references: Path) -> Iterator[Case]:
         if path.suffix.lower() in pictures.EXTENSIONS and reference.exists():
             rgb = pictures.read_picture(path.read_bytes())[..., :3]
             alpha = cv2.imread(str(reference), cv2.IMREAD_UNCHANGED)
+            assert alpha is not None, reference
             alpha = alpha if alpha.ndim == 2 else alpha[..., -1]
             yield Case(path.stem, cv2.cvtColor(rgb, cv2.COLOR_RGB2BGR), alpha)
 
@@ -127,8 +128,8 @@ def cut(case: Case) -> tuple[Result, Any]:
         height, width = made.bgra.shape[:2]
         alpha[made.y : made.y + height, made.x : made.x + width] = made.bgra[..., 3]
         confidence = made.measures.confidence
-    except Rejected as error:
-        reason = str(error)
+    except Rejected as rejected:
+        reason = str(rejected)
     inside, true = alpha >= 128, case.alpha >= 128
     iou = float((inside & true).sum()) / max(1, int((inside | true).sum()))
     error = float(np.abs(alpha.astype(float) - case.alpha).mean()) / 255
@@ -138,8 +139,8 @@ def cut(case: Case) -> tuple[Result, Any]:
 
 def rank_correlation(a: list[float], b: list[float]) -> float:
     """Spearman's, for values without ties that matter."""
-    ranks = [np.argsort(np.argsort(values)) for values in (a, b)]
-    return float(np.corrcoef(*ranks)[0, 1])
+    first, second = (np.argsort(np.argsort(values)).astype(float) for values in (a, b))
+    return float(np.corrcoef(first, second)[0, 1])
 
 
 def _table(title: str, results: list[Result], each: bool) -> None:

@@ -38,6 +38,8 @@ _STEPS = 60
 _CANVAS = 448
 _INDOOR = ("NYU", "TUM", "7-Scenes", "Middlebury")
 Truths = list[NDArray[np.float32]]
+# Without and with median scaling.
+SCALED = (False, True)
 
 
 def best_constant(truths: Truths) -> float:
@@ -147,24 +149,23 @@ def score(folder: str, names: list[str]) -> None:
     ]
     for dataset, pairs in groups.items():
         truths = [
-            np.asarray(cv2.imread(p.true_path, cv2.IMREAD_UNCHANGED), np.float32) / 1000
+            np.asarray(cv2.imread(p.true_path, cv2.IMREAD_UNCHANGED), np.float32) / np.float32(1000)
             for p in pairs
         ]
         said = guesses(truths)
         print(f"\n{dataset} ({len(pairs)} pictures)")
-        best = {scaled: min(abs_rel(s, truths, scaled) for s in said.values()) for scaled in (0, 1)}
+        best = {scaled: min(abs_rel(s, truths, scaled) for s in said.values()) for scaled in SCALED}
         for name, network in networks.items():
             said[name] = [
                 resize_map(network.predict(_read(p.path)[None])[0], t.shape[::-1])
                 for p, t in zip(pairs, truths, strict=True)
             ]
         for name, depths in said.items():
-            figures = [abs_rel(depths, truths, scaled) for scaled in (False, True)]
+            figures = [abs_rel(depths, truths, scaled) for scaled in SCALED]
             line = f"  {name[-40:]:40} {figures[0]:.3f}  median-scaled {figures[1]:.3f}"
             if name in networks:
-                line += (
-                    f"  of the best guess {figures[0] / best[0]:.2f}, {figures[1] / best[1]:.2f}"
-                )
+                ratios = [figures[i] / best[scaled] for i, scaled in enumerate(SCALED)]
+                line += f"  of the best guess {ratios[0]:.2f}, {ratios[1]:.2f}"
             print(line)
 
 

@@ -34,6 +34,8 @@ from fgbg.transforms.pixels.placement import Box
 
 PLACEMENTS, FG_SCALE = 20, (0.3, 0.6)
 MCU = {"overlay": 16, "mask": 8}
+# The line of the masks without loss: kind, quality, interval of restart markers.
+MASK_PNG = ("mask png", "-", "-")
 
 
 @dataclasses.dataclass
@@ -99,12 +101,12 @@ def add_unit(
                 line = kind, quality, interval
                 if line not in prepared:
                     picture = stored if kind == "overlay" else np.zeros_like(images[0])
-                    work = functools.partial(jpeg_splice.prepare, picture, quality, interval)
-                    took, prepared[line] = timed(work, 1)
+                    preparing = functools.partial(jpeg_splice.prepare, picture, quality, interval)
+                    took, prepared[line] = timed(preparing, 1)
                     totals.seconds[line, "prepare"] += took
                     totals.prepared[line] += 1
-                work = functools.partial(jpeg_splice.encode, prepared[line], boxes, patches)
-                took, spliced = timed(work, asked.rounds)
+                splicing = functools.partial(jpeg_splice.encode, prepared[line], boxes, patches)
+                took, spliced = timed(splicing, asked.rounds)
                 expected = [jpeg_splice.encode_whole(i, quality, interval) for i in images]
                 if spliced != expected:
                     raise RuntimeError("a spliced file is not that of the whole picture")
@@ -112,7 +114,6 @@ def add_unit(
                 totals.seconds[line, "parts"] += took
                 totals.bytes[line, "whole"] += sum(map(len, files))
                 totals.bytes[line, "parts"] += sum(map(len, spliced))
-    line = "mask png", "-", "-"
     labels = composed.masks & 1
     size = stored.shape[1], stored.shape[0]
     for how, work in (
@@ -120,8 +121,8 @@ def add_unit(
         ("parts", functools.partial(png_parts, composed, size)),
     ):
         took, files = timed(work, asked.rounds)
-        totals.seconds[line, how] += took
-        totals.bytes[line, how] += sum(map(len, files))
+        totals.seconds[MASK_PNG, how] += took
+        totals.bytes[MASK_PNG, how] += sum(map(len, files))
     totals.samples += len(boxes)
     totals.pixels += sum(box.width * box.height for box in boxes)
 

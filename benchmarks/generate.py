@@ -127,6 +127,7 @@ def differences(tree: str, blocks: str, by_hand: str, task: Task, unit: WorkUnit
             other += not np.array_equal(ours, expected)
             if kind == "overlay":
                 recorded = cv2.imdecode(np.frombuffer(record.overlay, np.uint8), -1)
+                assert recorded is not None, name
             else:  # without loss there, so that only the JPEG is to be thresholded
                 recorded = coding.decode_mask(record.mask_png)
                 expected = np.where(expected >= 128, np.uint8(255), np.uint8(0))
@@ -168,6 +169,11 @@ class Prepared:
         return Task.of(*self.trees[:2], unit)
 
 
+def encode_all(images: list[Any]) -> list[Any]:
+    """The files of pictures, by OpenCV alone."""
+    return [loops.encode(image, QUALITY) for image in images]
+
+
 def measure_steps(prepared: Prepared, rounds: int) -> dict[str, float]:
     """CPU seconds a sample of each way."""
     spent: dict[str, float] = {}
@@ -178,7 +184,7 @@ def measure_steps(prepared: Prepared, rounds: int) -> dict[str, float]:
             CV2: functools.partial(loops.cv2_loop, task, f"{prepared.folder}/cv2"),
             TUNED: functools.partial(loops.tuned_loop, task, f"{prepared.folder}/tuned"),
             PIL: functools.partial(loops.pil_loop, task, f"{prepared.folder}/pil"),
-            ENCODER: lambda images=images: [loops.encode(image, QUALITY) for image in images],
+            ENCODER: functools.partial(encode_all, images),
             NOTHING: functools.partial(code_unit, *prepared.blocks, unit),
             IN_RECORDS: functools.partial(make_unit, *prepared.blocks, unit),
             IN_FILES: functools.partial(make_unit, *prepared.trees, unit),

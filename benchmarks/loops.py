@@ -186,7 +186,7 @@ def _write(task: Task, output: str, samples: Iterator[tuple[Array, Array]]) -> N
     for number, images in zip(task.numbers, samples, strict=True):
         for kind, image in zip(("overlay", "mask"), images, strict=True):
             with open(f"{folder}/{kind}/{number}.jpg", "wb") as file:
-                file.write(encode(image, task.quality))
+                file.write(encode(image, task.quality).data)
 
 
 def pil_loop(task: Task, output: str) -> None:

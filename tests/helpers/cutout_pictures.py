@@ -28,7 +28,8 @@ def textured() -> np.ndarray:
         noise = rng.normal(0, 1, (SHAPE[0] // size + 2, SHAPE[1] // size + 2)).astype(np.float32)
         blotches += cv2.resize(noise, SHAPE[::-1], interpolation=cv2.INTER_CUBIC)
     share = np.clip(blotches / 4 + 0.5, 0, 1)[..., None]
-    return share * np.float32((60, 130, 70)) + (1 - share) * np.float32((40, 80, 40))
+    light, dark = (np.array(green, np.float32) for green in ((60, 130, 70), (40, 80, 40)))
+    return share * light + (1 - share) * dark
 
 
 def _smooth(alpha: np.ndarray, soft: float) -> np.ndarray:
@@ -67,7 +68,7 @@ def person() -> np.ndarray:
 def composed(alpha: np.ndarray, back: np.ndarray, colour: tuple[int, int, int] = RED) -> np.ndarray:
     """uint8 BGR [height, width, 3]: a slightly shaded thing of a colour on a background."""
     y = np.mgrid[0 : SHAPE[0], 0 : SHAPE[1]][0].astype(np.float32)
-    thing = np.float32(colour) * (1.1 - 0.3 * y / SHAPE[0])[..., None]
+    thing = np.array(colour, np.float32) * (1.1 - 0.3 * y / SHAPE[0])[..., None]
     share = alpha[..., None]
     return np.clip(np.rint(thing * share + back * (1 - share)), 0, 255).astype(np.uint8)
 

@@ -10,6 +10,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TypeVar
 
 import pytest
 
@@ -17,9 +18,11 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 SHARED = ROOT.parent / "shared" / "data"
+# A folder of this machine, or a gs:// path.
+Output = TypeVar("Output", Path, str)
 
 
-def arguments(inputs: Path, output: Path, *more: str) -> list[str]:
+def arguments(inputs: Path, output: Path | str, *more: str) -> list[str]:
     """A quick `generate` command line: 32x32 stored, 64x64 composed, without depth."""
     return [
         "generate",
@@ -88,7 +91,7 @@ def without_workers(deadly: tuple[str, int] = ("", 0)) -> Iterator[None]:
                 logger.setLevel(level)
 
 
-def make_in_process(inputs: Path, output: Path, *more: str) -> Path:
+def make_in_process(inputs: Path, output: Output, *more: str) -> Output:
     """Makes a data set without worker processes: quick, for tests that look at the result."""
     from fgbg.pipeline.arguments import GraphArguments, Slice
     from fgbg.pipeline.data_set import request as requests

@@ -66,7 +66,7 @@ def translated(chosen: Workers, **changes: Any) -> Any:
     options = [*OFFLINE, *chosen.beam_options, "--dry_run=True", temporary]
     root = beam.Pipeline(options=PipelineOptions(options))
     generate_and_summarise(root, arguments(chosen, **changes))
-    return root.run().job
+    return root.run().job  # type: ignore[attr-defined]
 
 
 def network_file(path: Path) -> Path:

@@ -61,7 +61,8 @@ class DataLoader:
 
 # torch.utils.data, as if it were a module of its own.
 utils = types.ModuleType("torch.utils")
-utils.data = types.ModuleType("torch.utils.data")
+data = types.ModuleType("torch.utils.data")
 for part in (Dataset, IterableDataset, get_worker_info, DataLoader):
-    setattr(utils.data, part.__name__, part)
-sys.modules |= {"torch.utils": utils, "torch.utils.data": utils.data}
+    setattr(data, part.__name__, part)
+setattr(utils, data.__name__.rpartition(".")[2], data)
+sys.modules |= {"torch.utils": utils, "torch.utils.data": data}

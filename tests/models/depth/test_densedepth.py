@@ -195,7 +195,8 @@ def test_other_architectures(tmp_path, encoder, half, activations, final_relu):
     weights = load(path)
     images = picture(64, 96)
     wanted = reference(path, images, blocks, activations, final_relu)
-    for options in ({}, {"fold": False, "convolve_first": 2}):
+    choices: list[dict[str, Any]] = [{}, {"fold": False, "convolve_first": 2}]
+    for options in choices:
         network = build_network(weights.architecture, weights.arrays, **options)
         assert difference(run(network, images), wanted) < TOLERANCE
 

@@ -43,7 +43,7 @@ def names_of(group: h5py.Group, attribute: str) -> list[str]:
     return [name.decode() for name in group.attrs[attribute].tolist()]
 
 
-def edit_config(path: Path, edit: Callable[[list[dict[str, Any]]], None]) -> None:
+def edit_config(path: Path, edit: Callable[[list[dict[str, Any]]], object]) -> None:
     """Changes the layers of a file's model_config."""
     with h5py.File(path, "r+") as file:
         config = json.loads(file.attrs["model_config"])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -134,7 +135,7 @@ def test_a_card_may_ask_for_a_size(files):
 @pytest.mark.parametrize("kind", [*KINDS, "densedepth"])
 def test_padded_batches_give_what_single_pictures_give(kind, files):
     bgr = pictures(5, (32, 32) if kind == "densedepth" else SIZE)
-    batches = {} if kind == "tflite" else {"batch_size": 4}
+    batches: dict[str, Any] = {} if kind == "tflite" else {"batch_size": 4}
     together = predict(files[kind], bgr, **batches)
     if kind != "tflite":
         batches = {"batch_size": 1}

@@ -146,8 +146,8 @@ def test_every_bad_picture_is_left_out_with_its_reason(service, tmp_path, capsys
     service.paths["/shaky"] = script(status(500), body(photo_bytes(6)))
     good = ["/photo/1.jpg", "/odd", "/moved", "/alpha", "/shaky"]
     output = tmp_path / "out"
-    more = ("--aspect", "0.5,2", "--timeout", "1", "--tries", "2", "--max_megabytes", "0.3")
-    more += ("--per_host", "8")
+    more = ["--aspect", "0.5,2", "--timeout", "1", "--tries", "2", "--max_megabytes", "0.3"]
+    more += ["--per_host", "8"]
     asked = list_command(service, output, [good[0], *BAD, *good[1:]], *more)
     assert main(asked) == 1
     assert pictures(output) == [
@@ -311,7 +311,7 @@ def test_wrong_use(arguments, words, tmp_path, monkeypatch, capsys):
     (tmp_path / "set" / "_work").mkdir(parents=True)
     (tmp_path / "set" / "_work" / "job.json").write_text("{}")
     try:
-        code = main(["collect", *arguments])
+        code: object = main(["collect", *arguments])
     except SystemExit as ended:
         code = ended.code
     assert code == 2

@@ -203,7 +203,7 @@ def test_what_is_not_there_is_rejected(detector: str, settings: dict[str, Any], 
 
 
 def test_a_mask_is_pasted_where_its_box_is() -> None:
-    ramp = np.tile(np.arange(4, dtype=np.float32) / 3, (4, 1))
+    ramp = np.tile(np.arange(4, dtype=np.float32) / np.float32(3), (4, 1))
     pasted = paste(Detection((10.0, 20.0, 18.0, 28.0), 1.0, 1, ramp), (60, 50))
     assert pasted[:20].max() == 0 and pasted[28:].max() == 0 and pasted[:, :10].max() == 0
     # Two pixels a cell: values between cell centres are on the line through them.

@@ -211,7 +211,10 @@ def test_the_sheet_is_bounded_whatever_the_aspect(size, model, tmp_path):
 
 
 def test_a_picture_that_cannot_be_encoded_leaves_no_file(tmp_path):
-    files = {"good.png": np.zeros((2, 2), np.uint8), "wide.jpg": np.zeros((1, 65501), np.uint8)}
+    files: dict[str, given_pictures.File] = {
+        "good.png": np.zeros((2, 2), np.uint8),
+        "wide.jpg": np.zeros((1, 65501), np.uint8),
+    }
     with pytest.raises(UserError, match=r"wide\.jpg: OpenCV could not encode .* 65501x1"):
         given_pictures.write(str(tmp_path), files)
     assert not list(tmp_path.iterdir())

@@ -27,15 +27,15 @@ def data_set(small_inputs, tmp_path_factory) -> Path:
     return make_in_process(small_inputs, output, "--format", "tfrecord", "--shards", "3")
 
 
-def edit_shard(change: Callable[[bytes], bytes], name: str = SHARD) -> Callable[[Path], None]:
-    return lambda output: (output / name).write_bytes(change((output / name).read_bytes())) and None
+def edit_shard(change: Callable[[bytes], bytes], name: str = SHARD) -> Callable[[Path], object]:
+    return lambda output: (output / name).write_bytes(change((output / name).read_bytes()))
 
 
 def flip(at: int) -> Callable[[bytes], bytes]:
     return lambda data: data[:at] + bytes([data[at] ^ 16]) + data[at + 1 :]
 
 
-def edit_record(index: int, change: Callable[[dict], dict]) -> Callable[[Path], None]:
+def edit_record(index: int, change: Callable[[dict], dict]) -> Callable[[Path], object]:
     """Changes the features of one record; checksums and length stay right."""
 
     def edit(output: Path) -> None:
@@ -48,7 +48,7 @@ def edit_record(index: int, change: Callable[[dict], dict]) -> Callable[[Path], 
     return edit
 
 
-def swap(first: int, second: int) -> Callable[[Path], None]:
+def swap(first: int, second: int) -> Callable[[Path], object]:
     """Exchanges two records of the same length, or says that there are none."""
 
     def edit(output: Path) -> None:

@@ -85,6 +85,7 @@ def test_defaults_are_those_of_the_options(metadata):
         if action.dest in found and action.default is not None:
             default = found[action.dest]["defaultValue"]
             parse = action.type or str
+            assert callable(parse), action.dest
             expected = action.default
             expected = parse(expected) if isinstance(expected, str) else expected
             assert parse(default) == expected, action.dest

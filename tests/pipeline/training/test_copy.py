@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from fgbg.files import storage
-from fgbg.models.training.samples import SPLITS, TEST, TRAIN, VALIDATION, Records
+from fgbg.models.training.samples import SPLITS, TEST, TRAIN, VALIDATION, Files, Records
 from fgbg.pipeline.__main__ import main
 from fgbg.pipeline.exit_codes import UserError
 from fgbg.pipeline.training import copy as training_copy
@@ -122,7 +122,9 @@ def test_a_copy_through_faults_is_right(spoilt, bucket, data_set, cache):
     found = training_set.read(there, False, None)
     copied = training_copy.on_this_machine(found, SPLITS)
     assert sum(faulty.faults.values()) >= 3
-    for path in copied.data.splits[TRAIN].overlays:
+    files = copied.data.splits[TRAIN]
+    assert isinstance(files, Files)
+    for path in files.overlays:
         name = Path(path).relative_to(next((cache / "data_sets").glob("*/bg*")).parent)
         assert Path(path).read_bytes() == (data_set / name).read_bytes()
 

@@ -36,8 +36,10 @@ def rejection(data: bytes, checks: Checks = SMALL, content_type: str = "") -> st
 
 def bits(hashes, others) -> tuple[int, int]:
     """Bits that differ, of the hash by frequency and of that by gradient."""
-    both = ((int(a, 16) ^ int(b, 16)).bit_count() for a, b in zip(hashes[:2], others))
-    return tuple(both)
+    frequency, gradient = (
+        (int(a, 16) ^ int(b, 16)).bit_count() for a, b in zip(hashes[:2], others)
+    )
+    return frequency, gradient
 
 
 @pytest.mark.parametrize(

@@ -131,7 +131,7 @@ def test_serpapi_pages_to_the_answer_without_results(service):
 def test_a_missing_key_is_named_and_not_asked_for_on_the_command_line(service, name):
     needed = PROVIDERS[name].needs[0]
     with pytest.raises(SearchError, match=needed):
-        make(service, name, **{needed: " "})
+        make(service, name, rights_filter=True, **{needed: " "})
 
 
 def echo(handler) -> None:

@@ -177,7 +177,7 @@ def test_matting_against_the_dense_system(monkeypatch: pytest.MonkeyPatch) -> No
 
 def test_colours_come_back_from_a_known_mixture() -> None:
     alpha = draw.disc(soft=4)
-    front, back = np.float32((30, 60, 210)), np.float32((200, 220, 30))
+    front, back = (np.array(c, np.float32) for c in ((30, 60, 210), (200, 220, 30)))
     mixed = alpha[..., None] * front + (1 - alpha[..., None]) * back
     found = colours.foreground_colours(np.rint(mixed).astype(np.uint8), alpha)
     band = (alpha > 0.15) & (alpha < 0.95)

@@ -280,7 +280,7 @@ def test_wrong_use_is_exit_code_2_and_says_what(name, tmp_path, small_inputs, ca
     more, words = WRONG[name]
     (tmp_path / "t").mkdir()
     try:
-        code = main(arguments(small_inputs, tmp_path / "out", *more(tmp_path / "t")))
+        code: object = main(arguments(small_inputs, tmp_path / "out", *more(tmp_path / "t")))
     except SystemExit as exit_:
         code = exit_.code
     assert code == 2

@@ -106,8 +106,8 @@ def test_a_unit_is_what_whole_pictures_give(ratio, seed):
         rows, columns = np.nonzero(mask)
         tight = (0, 0, 0, 0)
         if len(rows):
-            spans = np.ptp(columns) + 1, np.ptp(rows) + 1
-            tight = (columns.min(), rows.min(), *spans)
+            spans = int(np.ptp(columns)) + 1, int(np.ptp(rows)) + 1
+            tight = (int(columns.min()), int(rows.min()), *spans)
         assert tuple(result.boxes[k]) == tight
         full, _ = oracle_sample(canvas, foreground, box, 1)
         assert np.array_equal(result.canvases[k], full)

@@ -65,7 +65,7 @@ def test_what_is_no_example_is_refused():
     with pytest.raises(ValueError, match="are no tf"):
         tf_example.decode(b"\xff" * 9)
     with pytest.raises(TypeError):
-        tf_example.encode({"mixed": [1, b"2"]})
+        tf_example.encode({"mixed": [1, b"2"]})  # type: ignore[dict-item]
 
 
 def test_neither_tensorflow_nor_beam_is_needed():

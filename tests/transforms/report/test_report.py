@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import inspect
 import itertools
 import json
 import re
@@ -251,7 +252,7 @@ def test_the_page_needs_nothing_else(name, request):
 
 def test_fgbg_report_makes_the_same_page_again(conspicuous, tmp_path, capsys, monkeypatch):
     # Drawn anew, not kept from when the set was made.
-    monkeypatch.setattr(charts, "all_charts", charts.all_charts.__wrapped__)
+    monkeypatch.setattr(charts, "all_charts", inspect.unwrap(charts.all_charts))
     output = tmp_path / "set"
     shutil.copytree(conspicuous, output)
     (output / "index.html").unlink()

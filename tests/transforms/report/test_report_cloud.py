@@ -8,6 +8,7 @@ from tests.helpers.gcs import put
 
 def test_report_and_show_on_cloud_storage(bucket, small_data_set, tmp_path, capsys):
     from fgbg.files import storage
+    from fgbg.files.cloud_storage import CloudStorage
 
     there = f"{bucket}/reported"
     put(small_data_set, there)
@@ -17,6 +18,7 @@ def test_report_and_show_on_cloud_storage(bucket, small_data_set, tmp_path, caps
     assert capsys.readouterr().out == f"Open {there}/index.html\n"
     assert store.read(f"{there}/index.html") == (small_data_set / "index.html").read_bytes()
     # A browser shows it, it does not save it.
+    assert isinstance(store, CloudStorage)
     blob = store._find(f"{there}/index.html")
     assert blob.content_type.startswith("text/html")
     sample = ("--key", "bg1/fg_1/2", "--output")

@@ -6,6 +6,7 @@ import dataclasses
 import json
 import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -113,7 +114,7 @@ def counted(job: jobs.Job, metres: dict[float, int]) -> looks.Look:
     return looks.Look({}, depth_counts=counts)
 
 
-def depth_job(output: Path, **changes: object) -> jobs.Job:
+def depth_job(output: Path, **changes: Any) -> jobs.Job:
     job = jobs.read(str(output))
     assert job is not None
     return dataclasses.replace(job, configuration=dataclasses.replace(job.configuration, **changes))
