@@ -1,5 +1,6 @@
 # make demo   sets up .venv and runs the main job on samples/
 # make test   sets up .venv and runs lint, type check and all tests
+# make lint   only lint, spelling and types; make types   only types; make environment   only .venv
 # make picture   takes the README's picture of a report, of the demo's (needs Chromium)
 # PYTHON=python3.12 make test   picks the interpreter
 
@@ -8,7 +9,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 DEMO := demo_output
 
-.PHONY: demo picture test lint requirements clean
+.PHONY: demo picture test lint types environment requirements clean
 
 demo: $(VENV)/.ready
 	$(BIN)/fgbg generate --backgrounds samples/backgrounds --foregrounds samples/foregrounds \
@@ -23,18 +24,22 @@ picture: demo
 test: lint
 	$(BIN)/python -m pytest -q -n 2 --dist loadfile --durations=15
 
-lint: $(VENV)/.ready
+lint: $(VENV)/.ready types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	mkdir -p build/types/fgbg
-	ln -sfn $(addprefix $(CURDIR)/,fgbg/__init__.py fgbg/__main__.py fgbg/py.typed) build/types/fgbg/
-	ln -sfn $(addprefix $(CURDIR)/,files models transforms pipeline) build/types/fgbg/
-	ln -sfn $(addprefix $(CURDIR)/,tools) build/types/
-	$(BIN)/mypy
+	$(BIN)/codespell
 
 # mypy has to be shown the packages under their installed names: build/types/fgbg/pipeline -> pipeline.
+types: $(VENV)/.ready
+	mkdir -p build/types/fgbg
+	ln -sfn $(addprefix $(CURDIR)/,$(wildcard fgbg/*.*) files models transforms pipeline) \
+	  build/types/fgbg/
+	ln -sfn $(CURDIR)/tools build/types/
+	$(BIN)/mypy
 
 # The pinned requirements first, then this project by reference: done again only when they change.
+environment: $(VENV)/.ready
+
 $(VENV)/.ready: requirements-dev.txt setup.py
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt

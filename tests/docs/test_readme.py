@@ -57,9 +57,10 @@ def test_the_commands_run_as_written(checkout):
         assert result.returncode == 0, f"{line}\n{result.stdout}\n{result.stderr}"
 
 
-def test_the_makes_named_in_the_readme_exist():
+@pytest.mark.parametrize("page", ["README.md", "CONTRIBUTING.md"])
+def test_the_makes_that_are_named_exist(page):
     makefile = (ROOT / "Makefile").read_text()
-    for target in re.findall(r"`?make ([a-z]+)`?", README):
+    for target in re.findall(r"(?:^|`)make ([a-z]+)", (ROOT / page).read_text(), re.MULTILINE):
         assert re.search(rf"^{target}:", makefile, flags=re.MULTILINE), target
 
 
@@ -77,7 +78,7 @@ def test_every_option_named_in_the_docs_exists():
 
 
 def test_links_in_the_docs_lead_somewhere():
-    for page in [ROOT / "README.md", *(ROOT / "docs").glob("*.md")]:
+    for page in [*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")]:
         for target in re.findall(r"\]\(([^)#]+)[^)]*\)", page.read_text()):
             if "://" not in target:
                 assert (page.parent / target).exists(), f"{page.name}: {target}"
