@@ -29,15 +29,20 @@ OWN = True
 """
 
 
+def pip(*command: str | Path) -> None:
+    """Runs pip without dependencies and network, and without seeing the checkout as installed."""
+    start = [sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check"]
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    settings = {"PIP_NO_INDEX": "1", "PIP_NO_DEPS": "1"}
+    subprocess.run([*start, *command], env={**environment, **settings}, check=True)
+
+
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The wheel, built from a copy of the sources."""
     folder = tmp_path_factory.mktemp("wheel")
     source = copy_checkout(folder / "source")
-    command = ["pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation", "--no-index"]
-    subprocess.run(
-        [sys.executable, "-m", *command, "--wheel-dir", str(folder), str(source)], check=True
-    )
+    pip("wheel", "--no-build-isolation", "--wheel-dir", folder, source)
     (made,) = folder.glob("*.whl")
     return made
 
@@ -59,8 +64,7 @@ def python(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("environment").resolve() / "venv"
     venv.create(folder, with_pip=False, symlinks=True)
     program = folder / "bin" / "python"
-    pip = [sys.executable, "-m", "pip", "--quiet", "--python", str(program)]
-    subprocess.run([*pip, "install", "--no-deps", "--no-index", str(wheel)], check=True)
+    pip("--python", program, "install", wheel)
     (packages,) = folder.glob("lib/python*/site-packages")
     paths = {sysconfig.get_path("purelib"), sysconfig.get_path("platlib")}
     (packages / "dependencies.pth").write_text("\n".join(sorted(paths)) + "\n")
