@@ -101,6 +101,21 @@ GPUS = {
 }
 NAMES = (NONE, *GPUS)
 
+# Pictures of 448x448 a second that DenseDepth in float32 makes on one GPU. Assumptions: about 0.1
+# Tflop a picture (docs/depth.md), at a third of what the maker states for float32 (from A100 on a
+# sixth of what is stated for TF32), rounded down. No GPU was at hand to measure on.
+DEPTH_SPEED = {
+    "t4": 25.0,
+    "v100": 50.0,
+    "l4": 80.0,
+    "a100": 250.0,
+    "a100-80gb": 250.0,
+    "h100": 600.0,
+}
+DEPTH_SPEED_SOURCE = (
+    "assumed, not measured: 0.1 Tflop for 448x448, a third of the GPU's stated rate or less"
+)
+
 
 def default_machine() -> Machine:
     """The machine of workers without a GPU, unless another is asked for."""

@@ -1,4 +1,4 @@
-"""Options of `fgbg generate` for workers in the cloud, and for what --plan says of their price."""
+"""Options of `fgbg generate` for workers in the cloud, and for the estimate of --plan."""
 
 from __future__ import annotations
 
@@ -38,13 +38,14 @@ def add(parser: argparse.ArgumentParser) -> None:
         metavar="SIZE",
         help="memory of a worker with a GPU, such as 12GB; None: 3 GB for each process",
     )
-    add = parser.add_argument_group("price (--plan)").add_argument
+    add = parser.add_argument_group("estimate (--plan)").add_argument
     add(
         "--price_per_hour",
         type=number(0, 100_000),
         default=None,
-        metavar="USD",
-        help="what a worker costs in an hour; None: by the table of list prices",
+        metavar="AMOUNT",
+        help="price of one worker for an hour, in any currency: --plan then prints the price of "
+        "all worker hours; None: hours and bytes only",
     )
     add(
         "--depth_speed",

@@ -159,11 +159,9 @@ def test_workers_elsewhere_are_not_sent_to_a_folder_of_this_machine(small_inputs
     assert "give gs://BUCKET/FOLDER" in capsys.readouterr().err
 
 
-def test_every_gpu_is_in_the_page_and_has_a_price_and_a_speed():
-    from fgbg.pipeline.cloud import prices
-
+def test_every_gpu_is_in_the_page_and_has_a_speed():
     page = (ROOT / "docs" / "dataflow.md").read_text()
     for name in gpus.GPUS:
         w = workers(f"--gpu={name}")
         assert f"| {name} | {w.machine.name} | {w.processes} | {w.batch} |" in page
-        assert prices.GPU_HOUR[name].usd > 0 and prices.DEPTH_SPEED[name] > 0
+        assert gpus.DEPTH_SPEED[name] > 0
