@@ -85,6 +85,25 @@ def ordered_batches(data: DataSet, split: str, settings: Settings, threads: int)
     return _threaded(stream.prefetch(_PREFETCHED), threads)
 
 
+def stored_samples(data: DataSet, split: str, seed: int | None) -> Any:
+    """A split's samples once, as they are stored.
+
+    Args:
+        data: The data set.
+        split: Which samples.
+        seed: Of their order; None: as they are stored.
+
+    Returns:
+        A tf.data.Dataset of dictionaries: "key" string; "overlay" uint8 [height, width, 3], RGB;
+        "mask" uint8 [height, width, 1], 0 or 1; "depth" float32 [height, width, 1], metres.
+    """
+    import tensorflow as tf
+
+    settings = Settings("overlay", data.size, seed=seed or 0)
+    stream = elements(data, settings, None if seed is None else 0, split)
+    return stream.map(functools.partial(_load, data, settings, split), tf.data.AUTOTUNE)
+
+
 def elements(data: DataSet, settings: Settings, epoch: Any, split: str = TRAIN) -> Any:
     """What samples are loaded from, before anything is decoded: indices, or records.
 

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from fgbg.files import storage
 from fgbg.transforms.dataset.sample import Sample, SampleError
+from fgbg.transforms.job.job import Configuration
 from fgbg.transforms.pixels import pictures
 from fgbg.transforms.pixels.coding import MILLIMETRES_MAX
 from fgbg.transforms.pixels.compositing import MASK_THRESHOLD
@@ -22,6 +23,13 @@ def depth_from_8_bit(stored: Array, range_m: float) -> NDArray[np.uint16]:
     """Millimetres of 8-bit depth, where 255 is range_m metres: off by up to range_m / 510."""
     scaled = stored * (1000 * range_m / 255)
     return np.rint(np.minimum(scaled, MILLIMETRES_MAX)).astype(np.uint16)
+
+
+def depth_in_metres(stored: NDArray[Any], c: Configuration) -> NDArray[np.float32]:
+    """Metres of a decoded depth file of either format."""
+    if stored.dtype == np.uint16:
+        return stored.astype(np.float32) / np.float32(1000)
+    return stored.astype(np.float32) * np.float32(c.depth_range_m / 255)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -40,6 +48,9 @@ class FileSample(Sample):
     def mask(self) -> Array:
         grey = self._decode("mask")
         return cv2.threshold(grey, MASK_THRESHOLD - 1, 255, cv2.THRESH_BINARY)[1]
+
+    def metres(self) -> NDArray[np.float32]:
+        return depth_in_metres(self._decode("depth"), self.configuration)
 
     def millimetres(self) -> NDArray[np.uint16]:
         stored = self._decode("depth")

@@ -47,6 +47,10 @@ class Sample(abc.ABC):
     def mask(self) -> Array:
         """The mask: uint8 [height, width], 0 or 255."""
 
+    def metres(self) -> NDArray[np.float32]:
+        """The depth: float32 [height, width], metres, exactly as it is stored."""
+        return self.millimetres().astype(np.float32) / np.float32(1000)
+
     @abc.abstractmethod
     def millimetres(self) -> NDArray[np.uint16]:
         """The depth: uint16 [height, width], millimetres; of 8-bit depth as near as it is known."""

@@ -7,13 +7,27 @@ decoding of many at once.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import Any
 
 from fgbg.transforms.dataset.file_samples import FileSample
 from fgbg.transforms.dataset.record_samples import RecordReader, RecordSample
 from fgbg.transforms.dataset.rows import mixed_rows, ordered_rows
 from fgbg.transforms.dataset.sample import Sample
 from fgbg.transforms.job.job import Job
+
+
+def opener(output: str, job: Job) -> Callable[[dict[str, Any]], Sample]:
+    """A function from a row of the manifest to its sample, for either form of data set.
+
+    Raises:
+        SampleError: There are no shards where there should be.
+    """
+    c = job.configuration
+    if not c.in_records:
+        return lambda row: FileSample(row, c, output)
+    reader = RecordReader(output, job)
+    return lambda row: RecordSample(row, c, reader)
 
 
 def read_samples(
@@ -35,9 +49,6 @@ def read_samples(
     Raises:
         SampleError: There are no shards where there should be.
     """
-    reader = RecordReader(output, job) if job.configuration.in_records else None
-    for row in (mixed_rows if mixed else ordered_rows)(manifest_path, split):
-        if reader is not None:
-            yield RecordSample(row, job.configuration, reader)
-        else:
-            yield FileSample(row, job.configuration, output)
+    yield from map(
+        opener(output, job), (mixed_rows if mixed else ordered_rows)(manifest_path, split)
+    )

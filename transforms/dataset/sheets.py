@@ -10,8 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fgbg.files import storage
+from fgbg.transforms.dataset.file_samples import depth_in_metres
 from fgbg.transforms.dataset.record_samples import RecordReader
-from fgbg.transforms.job.job import Configuration, Job
+from fgbg.transforms.job.job import Job
 from fgbg.transforms.pixels import pictures
 from fgbg.transforms.pixels.coding import decode_mask
 from fgbg.transforms.records.record import decode_depth
@@ -21,13 +22,6 @@ ROWS = 24
 _GRID_COLUMNS = 6
 _SIDE_BY_SIDE = 8
 _DPI = 100
-
-
-def depth_in_metres(stored: NDArray[Any], c: Configuration) -> NDArray[np.float32]:
-    """Metres of a decoded depth file of either format."""
-    if stored.dtype == np.uint16:
-        return stored.astype(np.float32) / np.float32(1000)
-    return stored.astype(np.float32) * np.float32(c.depth_range_m / 255)
 
 
 def write_sheets(output: str, job: Job, rows: list[dict[str, Any]]) -> None:

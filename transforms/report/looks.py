@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import dataclasses
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import cv2
@@ -13,9 +13,8 @@ from numpy.typing import NDArray
 
 from fgbg.files.ordered_map import in_order, threads_for
 from fgbg.transforms.dataset import manifest
-from fgbg.transforms.dataset.file_samples import FileSample
-from fgbg.transforms.dataset.record_samples import RecordReader, RecordSample
 from fgbg.transforms.dataset.sample import Sample, SampleError
+from fgbg.transforms.dataset.samples import opener
 from fgbg.transforms.job.job import Job
 from fgbg.transforms.pixels import pictures
 from fgbg.transforms.pixels.pictures import Array
@@ -88,19 +87,6 @@ class Looks:
     shown: list[Look]
     depth_end_m: float
     depth_beyond: bool
-
-
-def opener(output: str, job: Job) -> Callable[[dict[str, Any]], Sample]:
-    """A function from a row of the manifest to its sample, for either form of data set.
-
-    Raises:
-        SampleError: There are no shards where there should be.
-    """
-    c = job.configuration
-    if not c.in_records:
-        return lambda row: FileSample(row, c, output)
-    reader = RecordReader(output, job)
-    return lambda row: RecordSample(row, c, reader)
 
 
 def read(sample: Sample) -> Pictures:

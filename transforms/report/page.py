@@ -83,7 +83,7 @@ def page(
     if counts["samples"]:
         split = next(name for name, count in counts["splits"].items() if count)
         drawn = element("div", *charts.all_charts(job, numbers, looks), class_="charts")
-        code = sections.loading(loading.examples(job, split))
+        code = sections.loading(loading.examples(split, job.configuration.depth_model is not None))
         parts += [
             ("samples", "Samples", _samples(looks)),
             ("distributions", "Distributions", drawn),

@@ -189,19 +189,18 @@ def loading(examples: list[Example]) -> Html:
     """Code that loads the data set."""
     parts = []
     for example in examples:
-        command = [element("pre", element("code", example.command), tabindex="0")]
         parts.append(
             element(
                 "div",
                 element("h3", example.title),
                 element("p", example.text),
-                *(command if example.command else ()),
                 element("pre", element("code", example.code), tabindex="0"),
             )
         )
     intro = (
-        "Run in the data set's folder, or change the paths. Depth is in metres. A data set on "
-        "Cloud Storage is fetched first, from its own address: "
+        "Run in the data set's folder, or change the path. Without fgbg, records are read as "
+        "docs/tfrecord.md shows. A data set on Cloud Storage is fetched first, from its own "
+        "address: "
     )
     fetched = element("code", "gcloud storage cp -r gs://BUCKET/FOLDER .")
     return join(element("p", intro, fetched), *parts)

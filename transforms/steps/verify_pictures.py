@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from fgbg.files import storage
 from fgbg.transforms import meter
-from fgbg.transforms.dataset.sheets import depth_in_metres
+from fgbg.transforms.dataset.file_samples import depth_in_metres
 from fgbg.transforms.job import job as jobs
 from fgbg.transforms.job.job import Job
 from fgbg.transforms.pixels import pictures

@@ -1,4 +1,4 @@
-"""As much of PyTorch as the report's examples use, over NumPy: PyTorch itself is no dependency."""
+"""As much of PyTorch as fgbg.torch_dataset uses, over NumPy: PyTorch itself is no dependency."""
 
 import sys
 import types
@@ -6,63 +6,39 @@ import types
 import numpy as np
 
 
-class Tensor(np.ndarray):
-    """An array with PyTorch's names."""
-
-    def permute(self, *axes: int) -> "Tensor":
-        return self.transpose(axes)
-
-
-def from_numpy(array: np.ndarray) -> Tensor:
+def from_numpy(array: np.ndarray) -> np.ndarray:
     assert array.flags.writeable, "PyTorch warns of these"
-    return array.view(Tensor)
+    assert all(stride >= 0 for stride in array.strides), "PyTorch refuses these"
+    return array
 
 
 class Dataset:
     pass
 
 
-class IterableDataset(Dataset):
-    pass
-
-
-def get_worker_info() -> None:
-    return None
-
-
 class DataLoader:
     """Batches of dictionaries of arrays.
 
     Args:
-        dataset: With or without a length.
+        dataset: With a length.
         batch_size: Of all but the last batch.
         shuffle: Taken and left alone.
     """
 
-    def __init__(self, dataset, batch_size: int = 1, shuffle: bool = False, **_) -> None:
+    def __init__(self, dataset, batch_size: int = 1, shuffle: bool = False) -> None:
         self.dataset, self.batch_size = dataset, batch_size
 
     def __iter__(self):
-        batch = []
-        dataset = self.dataset
-        samples = (
-            (dataset[i] for i in range(len(dataset)))
-            if hasattr(dataset, "__len__") and hasattr(dataset, "__getitem__")
-            else iter(dataset)
-        )
-        for sample in samples:
-            batch.append(sample)
-            if len(batch) == self.batch_size:
-                yield {name: np.stack([one[name] for one in batch]) for name in batch[0]}
-                batch = []
-        if batch:
+        count = len(self.dataset)
+        for start in range(0, count, self.batch_size):
+            batch = [self.dataset[i] for i in range(start, min(count, start + self.batch_size))]
             yield {name: np.stack([one[name] for one in batch]) for name in batch[0]}
 
 
 # torch.utils.data, as if it were a module of its own.
 utils = types.ModuleType("torch.utils")
 data = types.ModuleType("torch.utils.data")
-for part in (Dataset, IterableDataset, get_worker_info, DataLoader):
+for part in (Dataset, DataLoader):
     setattr(data, part.__name__, part)
 setattr(utils, data.__name__.rpartition(".")[2], data)
 sys.modules |= {"torch.utils": utils, "torch.utils.data": data}

@@ -90,7 +90,7 @@ def test_tf_data_by_the_docs_parse_function(data_set, by_id):
             record = records.of_record(data)
             parsed = names["parse"](data)
             overlay, mask, depth = pictures(record)
-            assert_alike(parsed["overlay"].numpy(), overlay)
+            np.testing.assert_array_equal(parsed["overlay"].numpy(), overlay)
             np.testing.assert_array_equal(parsed["mask"].numpy()[..., 0], mask)
             np.testing.assert_allclose(parsed["depth_m"].numpy()[..., 0], depth / 1000, rtol=1e-6)
             seen += 1
