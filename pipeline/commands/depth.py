@@ -21,6 +21,7 @@ from fgbg.pipeline.options import depth_model
 from fgbg.pipeline.options import parser as options
 from fgbg.pipeline.workers.processes import available_cores
 from fgbg.transforms.pixels import pictures
+from fgbg.transforms.pixels.sheet import coloured_depth
 
 # Networks of any size are fed pictures whose sides are multiples of this: most halve them often.
 STRIDE = 32
@@ -184,9 +185,9 @@ def preview(
     """
     values = depth.ravel() if true is None else np.concatenate((depth.ravel(), true[true > 0]))
     near, far = (float(v) for v in np.percentile(values, (1, 99)))
-    panels = [bgr, given_pictures.coloured(depth, near, far)]
+    panels = [bgr, coloured_depth(depth, near, far)]
     if true is not None:
-        panels.append(given_pictures.coloured(true, near, far))
+        panels.append(coloured_depth(true, near, far, holes=True))
     words = f"near (bright) {near:.2f} m - far (dark) {far:.2f} m"
     words += "; predicted, measured" if true is not None else ""
     return given_pictures.side_by_side(panels, words)

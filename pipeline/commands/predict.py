@@ -19,6 +19,7 @@ from fgbg.pipeline.exit_codes import OK, UserError
 from fgbg.pipeline.options import parser as options
 from fgbg.pipeline.workers.processes import available_cores
 from fgbg.transforms.pixels.pictures import Array
+from fgbg.transforms.pixels.sheet import Cell, coloured_depth, draw, fit
 
 SHEET = "predictions.jpg"
 # Endings of what is written for a picture.
@@ -95,7 +96,7 @@ def main(arguments: list[str]) -> int:
         network = TrainedNetwork(folder, available_cores())
     except ValueError as error:
         raise UserError(f"--model: {error}") from error
-    rows: list[Array] = []
+    rows: list[list[Cell]] = []
     for path in paths:
         picture = given_pictures.read(path)
         size = picture.shape[1], picture.shape[0]
@@ -108,12 +109,14 @@ def main(arguments: list[str]) -> int:
         view = preview(picture, mask, depth)
         _write(asked.output, given_pictures.name_of(path), mask, depth, view)
         if len(rows) < _ON_SHEET:
-            rows.append(_sheet_row(view, 2 if depth is None else 3))
+            panels = 2 if depth is None else 3
+            box = _SHEET_WIDTH * panels, _SHEET_HEIGHT
+            rows.append([Cell(fit(view, box, enlarge=True))])
         words = f"foreground {mask.mean():.1%}"
         if depth is not None:
             words += f", depth {depth.min():.2f} to {depth.max():.2f} m"
         print(f"{path}: {size[0]}x{size[1]}, {words}", file=sys.stderr)
-    given_pictures.write(asked.output, {SHEET: np.concatenate(rows)})
+    given_pictures.write(asked.output, {SHEET: draw(rows, box, gap=0)})
     sheet = storage.join(asked.output, SHEET)
     print(f"{asked.output}: {len(paths)} pictures; look at {sheet}")
     return OK
@@ -152,8 +155,8 @@ def preview(bgr: Array, mask: NDArray[np.bool_], depth: NDArray[np.float32] | No
     """
     # Shrunk first: to draw a strip's outline at its own size takes long, and fails in the end.
     box = given_pictures.panel_box(2 if depth is None else 3)
-    outlined = given_pictures.fit(bgr, box).copy()
-    share = given_pictures.fit(mask.astype(np.uint8) * np.uint8(255), box)
+    outlined = fit(bgr, box).copy()
+    share = fit(mask.astype(np.uint8) * np.uint8(255), box)
     white = (share >= 128).astype(np.uint8) * np.uint8(255)
     contours, _ = cv2.findContours(white, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
     cv2.drawContours(outlined, contours, -1, (0, 0, 255), max(1, max(white.shape) // 300))
@@ -161,18 +164,9 @@ def preview(bgr: Array, mask: NDArray[np.bool_], depth: NDArray[np.float32] | No
     words = "foreground outlined; mask"
     if depth is not None:
         near, far = (float(v) for v in np.percentile(depth, (1, 99)))
-        panels.append(given_pictures.coloured(depth, near, far))
+        panels.append(coloured_depth(depth, near, far))
         words += f"; depth, near (bright) {near:.2f} m - far (dark) {far:.2f} m"
     return given_pictures.side_by_side(panels, words)
-
-
-def _sheet_row(view: Array, panels: int) -> Array:
-    """A preview as a row of the sheet, white to the right of a narrow one: uint8 BGR."""
-    width = _SHEET_WIDTH * panels
-    small = given_pictures.fit(view, (width, _SHEET_HEIGHT), enlarge=True)
-    row = np.full((small.shape[0], width, 3), 255, np.uint8)
-    row[:, : small.shape[1]] = small
-    return row
 
 
 def _write(

@@ -15,12 +15,13 @@ from fgbg.transforms.dataset import catalogue
 from fgbg.transforms.dataset.catalogue import InputError
 from fgbg.transforms.pixels import pictures
 from fgbg.transforms.pixels.pictures import PictureError
+from fgbg.transforms.pixels.sheet import Cell, draw, fit
 
 MILLIMETRES_MAX = 65535
 # Longest side of a JPEG file: OpenCV's library refuses more.
 JPEG_SIDE_MAX = 65500
 _PROBLEMS_SHOWN = 50
-_CAPTION_HEIGHT = 28
+_CAPTION_TEXT, _CAPTION_HEIGHT = 16, 28
 
 File = NDArray[np.uint8] | NDArray[np.uint16] | bytes
 """A file to be written: a picture [height, width] or [height, width, 3] (BGR), or its bytes."""
@@ -177,34 +178,6 @@ def millimetres(metres: NDArray[np.float32]) -> NDArray[np.uint16]:
     return np.rint(np.clip(metres * np.float32(1000), 0, MILLIMETRES_MAX)).astype(np.uint16)
 
 
-def coloured(metres: NDArray[np.float32], near: float, far: float) -> pictures.Array:
-    """Depth [height, width] in colours, near bright: uint8 BGR; black where it is 0."""
-    span = max(far - near, 1e-6)
-    level = np.rint(np.clip((far - metres) / span, 0, 1) * 255).astype(np.uint8)
-    colours: pictures.Array = cv2.applyColorMap(level, cv2.COLORMAP_VIRIDIS)
-    colours[metres <= 0] = 0
-    return colours
-
-
-def fit(image: pictures.Array, box: tuple[int, int], enlarge: bool = False) -> pictures.Array:
-    """A picture resized to fit into a box, its aspect kept; no side gets shorter than a pixel.
-
-    Args:
-        image: uint8 [height, width] or [height, width, 3].
-        box: Width and height that it may have.
-        enlarge: Whether one that is smaller is enlarged to it.
-
-    Returns:
-        uint8, no larger than the box, with the channels of the image.
-    """
-    height, width = image.shape[:2]
-    factor = min(box[0] / width, box[1] / height)
-    if factor == 1 or (factor > 1 and not enlarge):
-        return image
-    size = max(1, round(width * factor)), max(1, round(height * factor))
-    return np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA), np.uint8)
-
-
 def panel_box(count: int) -> tuple[int, int]:
     """Width and height that each of the panels of side_by_side may have for a JPEG to hold them."""
     return JPEG_SIDE_MAX // count, JPEG_SIDE_MAX - _CAPTION_HEIGHT
@@ -221,8 +194,7 @@ def side_by_side(panels: list[pictures.Array], words: str) -> pictures.Array:
         uint8 BGR, no side longer than JPEG_SIDE_MAX.
     """
     box = panel_box(len(panels))
-    sheet = np.concatenate([fit(panel, box) for panel in panels], axis=1)
-    band = np.full((_CAPTION_HEIGHT, sheet.shape[1], 3), 255, np.uint8)
-    scale = min(0.6, sheet.shape[1] / 900)
-    cv2.putText(band, words, (6, 20), cv2.FONT_HERSHEY_SIMPLEX, scale, (0, 0, 0), 1, cv2.LINE_AA)
-    return np.concatenate((sheet, band))
+    shrunk = [fit(panel, box) for panel in panels]
+    height, width = shrunk[0].shape[:2]
+    cells = [Cell(panel) for panel in shrunk]
+    return draw([cells], (width, height), footer=[words], text=_CAPTION_TEXT, gap=0)

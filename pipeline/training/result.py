@@ -45,7 +45,8 @@ def write(
         state: The last fgbg.models.training.checkpoint.State.
         threads: Of decoding.
     """
-    from fgbg.models.training import evaluate, network, sheets
+    from fgbg.models.training import evaluate, network
+    from fgbg.pipeline.training import sheets
 
     count = len(test.data.splits[TEST].keys)
     print(

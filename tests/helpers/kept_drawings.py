@@ -1,21 +1,15 @@
-"""Draws a data set's sheets and charts once for the same contents: most of a small set's time."""
+"""Draws a report's charts once for the same contents: most of a small set's time."""
 
 from __future__ import annotations
 
 import functools
 import pickle
-import tempfile
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from fgbg.files import storage
-from fgbg.transforms.dataset import sheets as sample_sheets
 from fgbg.transforms.report import charts
-
-Draw = Callable[..., None]
 
 
 def keep(patch: pytest.MonkeyPatch) -> None:
@@ -25,27 +19,7 @@ def keep(patch: pytest.MonkeyPatch) -> None:
     from one time to the next would show where their data sets are compared with this process'.
     `__wrapped__` of what it puts in place draws afresh here too.
     """
-    patch.setattr(sample_sheets, "_save_grid", _sheet_kept(sample_sheets._save_grid))
-    patch.setattr(sample_sheets, "_save_rows", _sheet_kept(sample_sheets._save_rows))
     patch.setattr(charts, "all_charts", _charts_kept(charts.all_charts))
-
-
-def _sheet_kept(draw: Draw) -> Draw:
-    kept: dict[bytes, tuple[str, bytes]] = {}
-
-    @functools.wraps(draw)
-    def drawn(output: str, *content: Any) -> None:
-        key = pickle.dumps(content)
-        if key not in kept:
-            with tempfile.TemporaryDirectory() as folder:
-                draw(folder, *content)
-                (file,) = Path(folder).rglob("*.png")
-                kept[key] = file.name, file.read_bytes()
-        name, data = kept[key]
-        path = storage.join(output, sample_sheets.FOLDER, name)
-        storage.storage_for(path).write_atomically(path, data)
-
-    return drawn
 
 
 def _charts_kept(draw: Callable[..., Any]) -> Callable[..., Any]:

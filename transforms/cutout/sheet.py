@@ -2,28 +2,16 @@
 
 from __future__ import annotations
 
-import io
-
-import numpy as np
-from numpy.typing import NDArray
-from PIL import Image, ImageDraw, ImageFont
-
 from fgbg.files import storage
 from fgbg.transforms.cutout.record import MADE, UNSURE, Record
 from fgbg.transforms.pixels import pictures
+from fgbg.transforms.pixels.sheet import Cell, draw, grid, png
 
 FOLDER = "PlotImages"
 SHEET = "sheet.png"
 _PER_PAGE, _COLUMNS = 48, 4
-_TILE, _GAP, _TEXT = 220, 6, 16
-_SQUARE, _LIGHT, _DARK = 11, 235, 190
-_UNSURE_COLOUR, _TEXT_COLOUR = (200, 0, 0), (20, 20, 20)
-
-
-def checkerboard(height: int, width: int) -> NDArray[np.uint8]:
-    """uint8 [height, width, 3], of two greys."""
-    y, x = np.mgrid[0:height, 0:width] // _SQUARE
-    return np.repeat(np.where((x + y) % 2, _DARK, _LIGHT).astype(np.uint8)[..., None], 3, axis=2)
+_BOX = (220, 220)
+_UNSURE_COLOUR, _SURE_COLOUR = (200, 0, 0), (20, 20, 20)
 
 
 def page_name(page: int) -> str:
@@ -47,59 +35,28 @@ def write_sheets(output: str, records: list[Record]) -> None:
         if name.startswith("sheet") and name not in wanted:
             store.delete(storage.join(folder, name))
     for page, chosen in enumerate(pages):
-        buffer = io.BytesIO()
-        _page(output, chosen).save(buffer, "PNG")
-        store.write_atomically(storage.join(folder, page_name(page)), buffer.getvalue())
+        cells = [cell for record in chosen for cell in _cells(output, record)]
+        columns = 2 * min(_COLUMNS, len(chosen))
+        drawn = png(draw(grid(cells, columns), _BOX, text=12))
+        store.write_atomically(storage.join(folder, page_name(page)), drawn)
 
 
-def _page(output: str, records: list[Record]) -> Image.Image:
-    columns = min(_COLUMNS, len(records))
-    cell_width, cell_height = 2 * _TILE + 3 * _GAP, _TILE + _TEXT + 2 * _GAP
-    rows = -(-len(records) // columns)
-    sheet = Image.new("RGB", (columns * cell_width, rows * cell_height), (255, 255, 255))
-    draw = ImageDraw.Draw(sheet)
-    font = ImageFont.load_default(12)
-    for i, record in enumerate(records):
-        x, y = i % columns * cell_width + _GAP, i // columns * cell_height + _GAP
-        confidence = float(record.row["confidence"])
-        unsure = confidence < UNSURE
-        words = f"{record.name}  {confidence:.2f}" + (" unsure" if unsure else "")
-        colour = _UNSURE_COLOUR if unsure else _TEXT_COLOUR
-        draw.text((x, y), _fitting(words), fill=colour, font=font)
-        for j, tile in enumerate((_photo(record), _cut_out(output, record))):
-            if tile is not None:
-                sheet.paste(tile, (x + j * (_TILE + _GAP), y + _TEXT))
-    return sheet
-
-
-def _fitting(words: str) -> str:
-    return words if len(words) <= 60 else f"...{words[-57:]}"
-
-
-def _photo(record: Record) -> Image.Image | None:
-    """The photo, small; None where it is no longer there."""
-    try:
-        data = storage.storage_for(record.path).read(record.path)
-        image = Image.fromarray(pictures.read_picture(data))
-    except (OSError, ValueError):
-        return None
-    image.thumbnail((_TILE, _TILE))
-    return _on_checkerboard(image)
-
-
-def _cut_out(output: str, record: Record) -> Image.Image:
+def _cells(output: str, record: Record) -> list[Cell]:
+    """A photo with its name, and its cut-out with how sure it is."""
+    confidence = float(record.row["confidence"])
+    unsure = confidence < UNSURE
+    colour = _UNSURE_COLOUR if unsure else _SURE_COLOUR
+    words = f"{confidence:.2f}" + (" unsure" if unsure else "")
     path = storage.join(output, f"{record.name}.png")
     bgra = pictures.decode(storage.storage_for(path).read(path), path)
-    height, width = bgra.shape[:2]
-    scale = min(1.0, _TILE / max(height, width))
-    size = max(1, round(width * scale)), max(1, round(height * scale))
-    small = pictures.resize_cutout(bgra, size)
-    return _on_checkerboard(Image.fromarray(np.ascontiguousarray(small[..., [2, 1, 0, 3]])))
+    return [Cell(_photo(record), record.name, colour), Cell(bgra, words, colour)]
 
 
-def _on_checkerboard(image: Image.Image) -> Image.Image:
-    board = Image.fromarray(checkerboard(image.height, image.width))
-    if image.mode == "RGBA":
-        board.paste(image, (0, 0), image)
-        return board
-    return image.convert("RGB")
+def _photo(record: Record) -> pictures.Array | None:
+    """The photo, BGR or BGRA; None where it is no longer there."""
+    try:
+        return pictures.to_bgr(
+            pictures.read_picture(storage.storage_for(record.path).read(record.path))
+        )
+    except (OSError, ValueError):
+        return None

@@ -36,7 +36,8 @@ def load(path: str | os.PathLike[str], split: str, seed: int | None = None) -> A
         split: The split's name, such as "train".
         seed: None for samples in the order in which they are stored, where those of a background
             stand together. A whole number for another order: image files are shuffled as a whole,
-            records by shard and within a window of 2,048.
+            records by shard and within a window of 2,048. Every pass over the result has the
+            same order: for another one in each epoch, load with another seed.
 
     Returns:
         A tf.data.Dataset of dictionaries, one per sample: "overlay" uint8 [height, width, 3], RGB;

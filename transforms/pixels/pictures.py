@@ -119,6 +119,12 @@ def _describe(data: bytes) -> str:
         return "its format is unknown; JPEG, PNG, WebP, BMP, TIFF and GIF are read"
 
 
+def to_bgr(rgb: Array) -> Array:
+    """BGR of RGB, or BGRA of RGBA: uint8 [height, width, 3 or 4]."""
+    order = [2, 1, 0, 3][: rgb.shape[2]]
+    return np.ascontiguousarray(rgb[..., order])
+
+
 def fit_background(rgb: Array, canvas: tuple[int, int]) -> Array:
     """The canvas made of a photo: its middle, cropped to the canvas' aspect and scaled.
 

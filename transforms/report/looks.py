@@ -18,6 +18,7 @@ from fgbg.transforms.dataset.samples import opener
 from fgbg.transforms.job.job import Job
 from fgbg.transforms.pixels import pictures
 from fgbg.transforms.pixels.pictures import Array
+from fgbg.transforms.pixels.sheet import coloured_depth, grey_depth
 
 SHOWN = 24
 # Looked at for the depth over foregrounds and the histogram of depth, the shown ones among them.
@@ -212,8 +213,7 @@ def _addresses(fitted: Pictures, end_m: float) -> Iterator[tuple[str, str]]:
 
 def depth_pictures(depth_m: NDArray[np.float32], end_m: float) -> tuple[Array, Array]:
     """Depth from 0 to end_m in grey (far is white) and in colours (near is yellow), as BGR."""
-    scaled = cv2.convertScaleAbs(depth_m, alpha=255 / end_m)
-    return scaled, cv2.applyColorMap(255 - scaled, cv2.COLORMAP_VIRIDIS)
+    return grey_depth(depth_m, 0, end_m), coloured_depth(depth_m, 0, end_m)
 
 
 def _fit(image: NDArray[Any]) -> NDArray[Any]:

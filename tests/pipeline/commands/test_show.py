@@ -15,7 +15,7 @@ from fgbg.pipeline.__main__ import main
 from fgbg.transforms.dataset.samples import opener
 from fgbg.transforms.job import job as jobs
 from fgbg.transforms.report import looks
-from fgbg.transforms.report.sheet import sheet, shortened
+from fgbg.transforms.report.sheet import sheet
 
 FORMS = {"images": (), "tfrecord": ("--format", "tfrecord")}
 
@@ -121,9 +121,3 @@ def test_signs_that_the_font_lacks_are_no_warning(name, small_data_set):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         drawn(small_data_set, row_named(small_data_set, name))
-
-
-def test_names_are_shortened_in_the_middle_and_stay_in_one_line():
-    assert shortened("room.png", 8) == "room.png"
-    assert shortened("a_very_long_name.png", 11) == "a_ver\u2026e.png"
-    assert shortened("two\nlines\x07.png", 50) == "two\ufffdlines\ufffd.png"

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
 from fgbg.files.whole_file import whole_file
 from fgbg.models.trained.compact_network import BACKGROUND, DEPTH, MASK, OVERLAY
 from fgbg.models.training.evaluate import Example
+from fgbg.transforms.pixels.sheet import Cell, coloured_depth, draw, png
 
 _DPI = 110
+_SIDE = 180
 
 
 def write_predictions(path: str, examples: list[Example], what: str) -> None:
@@ -21,48 +21,41 @@ def write_predictions(path: str, examples: list[Example], what: str) -> None:
         examples: At least one.
         what: What they are, for the heading.
     """
-    from matplotlib.figure import Figure
-
-    shown = [name for name in (OVERLAY, BACKGROUND) if name in examples[0].pictures]
-    kinds = [name for name in (MASK, DEPTH) if name in examples[0].said]
-    columns = len(shown) + 2 * len(kinds)
     height, width = examples[0].pictures[OVERLAY].shape[:2]
-    figure = Figure(
-        figsize=(1.7 * columns, (1.7 * height / width + 0.25) * len(examples) + 0.4),
-        layout="constrained",
+    drawn = draw(
+        [_row(example) for example in examples],
+        (_SIDE, max(1, round(_SIDE * height / width))),
+        heading=f"{what}; depth: near is bright, one scale a row",
+        enlarge=True,
     )
-    figure.suptitle(f"{what}; depth: near is bright, one scale a row", fontsize=8)
-    axes = figure.subplots(len(examples), columns, squeeze=False)
-    for row, example in zip(axes, examples, strict=True):
-        for axis in row:
-            axis.axis("off")
-        cells = iter(row)
-        for name in shown:
-            _show(next(cells), example.pictures[name], example.key if name == OVERLAY else name)
-        for kind in kinds:
-            limits = _limits(kind, example)
-            for images, word in ((example.truth, "true"), (example.said, "predicted")):
-                colours = "gray" if kind == MASK else "viridis_r"
-                image = np.where(images[kind] > 0, images[kind], np.nan)
-                image = images[kind] if kind == MASK else image
-                title = f"{word} {kind}"
-                if kind == DEPTH:
-                    title += f", {np.nanmedian(image):.2f} m"
-                _show(next(cells), image, title, cmap=colours, vmin=limits[0], vmax=limits[1])
-    _save(figure, path)
+    with whole_file(path) as file:
+        file.write(png(drawn))
 
 
-def _limits(kind: str, example: Example) -> tuple[float, float]:
-    if kind == MASK:
-        return 0.0, 1.0
-    known = example.truth[DEPTH][example.truth[DEPTH] > 0]
-    values = np.concatenate((known, example.said[DEPTH].ravel()))
-    return float(values.min()), float(max(values.max(), values.min() + 1e-3))
-
-
-def _show(axis: Any, image: Any, title: str, **settings: Any) -> None:
-    axis.imshow(image, **settings)
-    axis.set_title(title, fontsize=6)
+def _row(example: Example) -> list[Cell]:
+    shown = [name for name in (OVERLAY, BACKGROUND) if name in example.pictures]
+    row = [
+        Cell(
+            np.rint(example.pictures[name][..., ::-1] * 255).astype(np.uint8),
+            example.key if name == OVERLAY else name,
+        )
+        for name in shown
+    ]
+    pairs = ((example.truth, "true"), (example.said, "predicted"))
+    row += [
+        Cell(np.rint(images[MASK] * 255).astype(np.uint8), f"{word} {MASK}")
+        for images, word in pairs
+    ]
+    if DEPTH in example.said:
+        known = example.truth[DEPTH][example.truth[DEPTH] > 0]
+        values = np.concatenate((known, example.said[DEPTH].ravel()))
+        near, far = float(values.min()), float(values.max())
+        for images, word in pairs:
+            depth = images[DEPTH]
+            median = np.median(depth[depth > 0]) if (depth > 0).any() else np.nan
+            colours = coloured_depth(depth, near, far, holes=True)
+            row.append(Cell(colours, f"{word} {DEPTH}, {median:.2f} m"))
+    return row
 
 
 def write_curve(path: str, history: list[dict[str, float]], best_epoch: int) -> None:
@@ -95,10 +88,6 @@ def write_curve(path: str, history: list[dict[str, float]], best_epoch: int) -> 
         axis.tick_params(labelsize=7)
         axis.grid(alpha=0.3)
         axis.legend(fontsize=6)
-    _save(figure, path)
-
-
-def _save(figure: Any, path: str) -> None:
     with whole_file(path) as file:
         # Without the library's version in the file.
         figure.savefig(file, format="png", dpi=_DPI, metadata={"Software": None})
