@@ -7,6 +7,7 @@ import pickle
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import cv2
@@ -41,7 +42,7 @@ def data_set(request, tmp_path_factory) -> Path:
 
 
 @pytest.fixture
-def stand_in(monkeypatch) -> None:
+def stand_in(monkeypatch) -> Iterator[None]:
     """PyTorch, where it is not installed."""
     try:
         import torch.utils.data  # noqa: F401
