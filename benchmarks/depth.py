@@ -26,7 +26,7 @@ from typing import Any
 
 import numpy as np
 
-from fgbg.models.depth.densedepth import Architecture, build_network, layer_specs, multiply_adds
+from fgbg.models.depth.densedepth import Architecture, layer_specs, multiply_adds
 
 Run = Callable[[np.ndarray], Any]
 _MATRIX = 4096
@@ -86,7 +86,7 @@ def variants(arrays: dict[str, tuple[np.ndarray, ...]], precisions: list[str]) -
     """Ours in each precision, then Keras' ways with the published network."""
     import keras
 
-    from fgbg.models.depth.densedepth_layers import metres_from_raw
+    from fgbg.models.depth.densedepth_layers import build_network, metres_from_raw
 
     def depth(network: Any) -> Callable[[Any], Any]:
         return lambda u: metres_from_raw(network(keras.ops.cast(u, "float32") / 255.0), 10.0)

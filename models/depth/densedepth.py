@@ -13,20 +13,18 @@ with leaky(x) = max(x, 0.2 x) and act the identity (the published files) or leak
 from the repository's later code). The network is trained on y = 1000 / depth, with depth on a scale
 where 1000 is the data set's largest distance (10 m for NYU, 80 m for KITTI): see `raw_to_metres`.
 
-This module knows the architecture and its arithmetic. Keras is imported only by `build_network`.
+This module knows the architecture and its arithmetic and does not import Keras; the network itself
+is built by `densedepth_layers.build_network`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-
-if TYPE_CHECKING:
-    from fgbg.models.depth.densedepth_layers import DenseDepthNetwork
 
 Encoder = Literal["densenet169", "densenet201"]
 Resize = Literal["align_corners", "half_pixel"]
@@ -183,8 +181,8 @@ def parameter_count(architecture: Architecture) -> int:
 def multiply_adds(architecture: Architecture, height: int, width: int) -> int:
     """Multiply-adds of the convolutions, as published, for one picture of height x width.
 
-    The rewritten network (`build_network`) needs fewer; rates are quoted against this number so
-    that they compare between variants.
+    The rewritten network (`densedepth_rewrite`) needs fewer; rates are quoted against this number
+    so that they compare between variants.
     """
     check_input_size(height, width)
     return sum(
@@ -228,40 +226,3 @@ def raw_to_metres(
     with np.errstate(divide="ignore"):
         clipped = np.clip(np.float32(1000.0) / values, np.float32(nearest), np.float32(1000.0))
     return clipped * np.float32(max_depth_m / 1000.0)
-
-
-def build_network(
-    architecture: Architecture,
-    arrays: Arrays,
-    *,
-    fold: bool = True,
-    convolve_first: int = LEVELS,
-    dtype: str = "float32",
-) -> DenseDepthNetwork:
-    """Builds the network in Keras, with its weights.
-
-    The defaults are the fastest on a CPU; every choice computes the same function up to rounding.
-
-    Args:
-      architecture: which of the networks; read from the file by `densedepth_weights.load`.
-      arrays: every layer's arrays, as `densedepth_weights.load` gives them.
-      fold: whether batch norms are folded into convolutions and 1x1 convolutions moved where the
-        map is smaller (`densedepth_rewrite` has the algebra). False is the network as published.
-      convolve_first: in how many decoder blocks, counted from the smallest map, convA works on
-        the map before it is up-sampled. 0 is the network as published.
-      dtype: "float32", "bfloat16" or "float16" for weights and maps; the last convolution and
-        the output are float32 in any case, as eight bits of mantissa would be too few for depth.
-
-    Returns:
-      A keras.Model from float RGB pictures (batch, height, width, 3) in 0..1, height and width
-      multiples of 32, to float32 raw values (batch, height / 2, width / 2, 1).
-    """
-    if not 0 <= convolve_first <= LEVELS:
-        raise ValueError(f"convolve_first is {convolve_first}, not between 0 and {LEVELS}")
-    if dtype not in ("float32", "bfloat16", "float16"):
-        raise ValueError(f"dtype is {dtype!r}, not 'float32', 'bfloat16' or 'float16'")
-    from fgbg.models.depth.densedepth_layers import DenseDepthNetwork
-    from fgbg.models.depth.densedepth_rewrite import rewrite
-
-    plan = rewrite(architecture, arrays, fold=fold, convolve_first=convolve_first, dtype=dtype)
-    return DenseDepthNetwork(plan, dtype=dtype)

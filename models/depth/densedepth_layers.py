@@ -14,8 +14,15 @@ import numpy as np
 from keras import ops
 from numpy.typing import NDArray
 
-from fgbg.models.depth.densedepth import LEAKY_SLOPE, LEVELS, Resize, check_input_size
-from fgbg.models.depth.densedepth_rewrite import Plan
+from fgbg.models.depth.densedepth import (
+    LEAKY_SLOPE,
+    LEVELS,
+    Architecture,
+    Arrays,
+    Resize,
+    check_input_size,
+)
+from fgbg.models.depth.densedepth_rewrite import Plan, rewrite
 
 Tensor = Any
 
@@ -218,3 +225,37 @@ class DenseDepthNetwork(keras.Model):
         if not self.plan_folded:
             x = x * self._tensors[f"{name}/scale"] + self._tensors[f"{name}/shift"]
         return ops.relu(x)
+
+
+def build_network(
+    architecture: Architecture,
+    arrays: Arrays,
+    *,
+    fold: bool = True,
+    convolve_first: int = LEVELS,
+    dtype: str = "float32",
+) -> DenseDepthNetwork:
+    """Builds the network in Keras, with its weights.
+
+    The defaults are the fastest on a CPU; every choice computes the same function up to rounding.
+
+    Args:
+      architecture: which of the networks; read from the file by `densedepth_weights.load`.
+      arrays: every layer's arrays, as `densedepth_weights.load` gives them.
+      fold: whether batch norms are folded into convolutions and 1x1 convolutions moved where the
+        map is smaller (`densedepth_rewrite` has the algebra). False is the network as published.
+      convolve_first: in how many decoder blocks, counted from the smallest map, convA works on
+        the map before it is up-sampled. 0 is the network as published.
+      dtype: "float32", "bfloat16" or "float16" for weights and maps; the last convolution and
+        the output are float32 in any case, as eight bits of mantissa would be too few for depth.
+
+    Returns:
+      A keras.Model from float RGB pictures (batch, height, width, 3) in 0..1, height and width
+      multiples of 32, to float32 raw values (batch, height / 2, width / 2, 1).
+    """
+    if not 0 <= convolve_first <= LEVELS:
+        raise ValueError(f"convolve_first is {convolve_first}, not between 0 and {LEVELS}")
+    if dtype not in ("float32", "bfloat16", "float16"):
+        raise ValueError(f"dtype is {dtype!r}, not 'float32', 'bfloat16' or 'float16'")
+    plan = rewrite(architecture, arrays, fold=fold, convolve_first=convolve_first, dtype=dtype)
+    return DenseDepthNetwork(plan, dtype=dtype)

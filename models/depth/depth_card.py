@@ -14,17 +14,18 @@ import hashlib
 import json
 import math
 import os
-import zipfile
 from typing import Any
 
 from fgbg.files.download import file_sha256
 from fgbg.files.fetch import PUBLISHED
+from fgbg.models import opening
 from fgbg.models.depth import builtin, densedepth_weights
 from fgbg.models.depth.densedepth import STRIDE
 from fgbg.models.depth.densedepth_weights import WeightFileError
+from fgbg.models.opening import SAVED_MODEL, TFLITE, NetworkError
 from fgbg.models.trained import trained_card
 
-TFLITE, KERAS, SAVED_MODEL, DENSEDEPTH = "tflite", "keras", "saved_model", "densedepth"
+DENSEDEPTH = "densedepth"
 BUILTIN = builtin.NAME
 PRECISIONS = ("float32", "bfloat16", "float16")
 ACCEPTED = (
@@ -274,28 +275,16 @@ def _kind(path: str) -> str:
             f"--depth_model {path}: no such file or folder (none, {', '.join(PUBLISHED)}, "
             f"{ACCEPTED} is expected)"
         )
-    if os.path.isdir(path):
-        if os.path.exists(os.path.join(path, "saved_model.pb")):
-            return SAVED_MODEL
-        raise DepthModelError(f"--depth_model {path}: a folder without saved_model.pb")
-    with open(path, "rb") as file:
-        start = file.read(512)
-    if path.endswith(".tflite"):
-        # The FlatBuffer file identifier of tensorflow/lite/schema/schema.fbs.
-        if start[4:8] != b"TFL3":
-            raise DepthModelError(f"--depth_model {path}: not a TensorFlow Lite file")
-        return TFLITE
-    if path.endswith(".keras"):
-        if not zipfile.is_zipfile(path):
-            raise DepthModelError(f"--depth_model {path}: not a Keras 3 file, or a part of one")
-        return KERAS
-    if path.endswith((".h5", ".hdf5")):
+    if path.endswith((".h5", ".hdf5")) and not os.path.isdir(path):
         try:
             densedepth_weights.inspect(path)
         except WeightFileError as error:
             raise DepthModelError(f"--depth_model: {error}") from error
         return DENSEDEPTH
-    raise DepthModelError(f"--depth_model {path}: of unknown kind; {ACCEPTED} is expected")
+    try:
+        return opening.kind_of(path, ACCEPTED)
+    except NetworkError as error:
+        raise DepthModelError(f"--depth_model {error}") from error
 
 
 def _hash(path: str) -> str:

@@ -1,8 +1,4 @@
-"""Networks of the kinds that TensorFlow compiles, opened: one function from a batch to depth.
-
-A .keras file, a SavedModel and DenseDepth weights differ in how they are read and in what they
-give; behind `open_network` they are the same.
-"""
+"""Depth networks of every kind opened: one function from a batch of pictures to metres."""
 
 from __future__ import annotations
 
@@ -10,9 +6,13 @@ import dataclasses
 from collections.abc import Callable
 from typing import Any
 
-from fgbg.models.depth import builtin, densedepth, densedepth_weights
+import numpy as np
+
+from fgbg.models import opening
+from fgbg.models.depth import builtin, densedepth_weights
 from fgbg.models.depth.densedepth import STRIDE
-from fgbg.models.depth.depth_card import BUILTIN, DENSEDEPTH, KERAS, DepthModel, DepthModelError
+from fgbg.models.depth.depth_card import BUILTIN, DENSEDEPTH, DepthModel, DepthModelError
+from fgbg.models.opening import TFLITE
 
 
 @dataclasses.dataclass(frozen=True)
@@ -23,11 +23,12 @@ class OpenedNetwork:
         path: Where it lies, for messages.
         model: What it is.
         call: From a batch [batch, height, width, 3] of `dtype`, scaled as the card says, to
-            float32 metres [batch, h, w]; TensorFlow tensors.
+            float32 metres [batch, h, w]; TensorFlow tensors, or NumPy arrays if `prepare` is set.
         batch: The number of pictures that it takes; None for any.
         size: Width and height that it takes; None for any.
         stride: Its sides are multiples of this.
-        dtype: Of its input, a TensorFlow dtype.
+        dtype: NumPy's type of its input.
+        prepare: Of a network that does not run in TensorFlow: see `opening.Opened.prepare`.
     """
 
     path: str
@@ -35,133 +36,83 @@ class OpenedNetwork:
     call: Callable[[Any], Any]
     batch: int | None
     size: tuple[int, int] | None
-    stride: int
-    dtype: Any
+    stride: int = 1
+    dtype: Any = np.float32
+    prepare: Callable[[list[tuple[int, ...]]], None] | None = None
 
 
-def open_network(tf: Any, path: str, model: DepthModel) -> OpenedNetwork:
+def open_network(tf: Any, path: str, model: DepthModel, threads: int) -> OpenedNetwork:
     """Reads a network's weights.
 
     Args:
         tf: The module `tensorflow`, as it is to run.
         path: Where the network lies.
-        model: What it is: any kind but "tflite".
+        model: What it is.
+        threads: CPU threads that it may use.
 
     Raises:
         DepthModelError: Its inputs or outputs do not fit.
+        opening.NetworkError: It cannot be opened.
         densedepth_weights.WeightFileError: It is no usable DenseDepth file.
     """
     if model.kind == DENSEDEPTH:
-        call = _densedepth(tf, path, model)
-        return OpenedNetwork(path, model, call, None, None, STRIDE, tf.float32)
+        return OpenedNetwork(path, model, _densedepth(tf, path, model), None, None, STRIDE)
     if model.kind == BUILTIN:
         network = builtin.load_network()
-        return OpenedNetwork(
-            path,
-            model,
-            lambda batch: network(batch, training=False)["depth"][..., 0],
-            None,
-            builtin.SIZE,
-            1,
-            tf.float32,
-        )
-    read = _keras if model.kind == KERAS else _saved_model
-    raw, shape, dtype = read(tf, path, model)
-    check_input(path, shape)
-    card = model.card
+
+        def depth(batch: Any) -> Any:
+            return network(batch, training=False)["depth"][..., 0]
+
+        return OpenedNetwork(path, model, depth, None, builtin.SIZE)
+    opened = opening.open_network(path, threads)
+    given = opened.only_input()
+    wanted = opened.choose_output(
+        model.card.output_name, "say in its card which output_name is the depth"
+    )
+    _check_shapes(path, given.shape, opened.outputs[wanted].shape)
+    batch_size, height, width, _ = given.shape
+    size = (width, height) if width and height else None
+    if model.kind == TFLITE:  # for single pictures, of any size that its operations take
+        batch_size, size = 1, model.card.input_size or size
+    traceable = opened if isinstance(opened, opening.Traceable) else None
+    call, cast = (traceable.trace, tf.cast) if traceable else (opened.call, np.asarray)
+    inverse, unit = model.card.output == "inverse_depth", model.card.metres_per_unit
 
     def metres(batch: Any) -> Any:
-        output = raw(batch)
-        check_output(path, output.shape.as_list())
-        values = tf.cast(output, tf.float32)
+        values = cast(call([batch], [wanted])[0], np.float32)
         values = values[..., 0] if len(values.shape) == 4 else values
-        if card.output == "inverse_depth":
-            return card.metres_per_unit / values
-        return values * card.metres_per_unit
+        with np.errstate(divide="ignore"):
+            return unit / values if inverse else values * unit
 
-    batch_size, height, width, _ = shape
-    size = (width, height) if width and height else None
-    return OpenedNetwork(path, model, metres, batch_size, size, 1, dtype)
+    prepare = None if traceable else opened.prepare
+    return OpenedNetwork(path, model, metres, batch_size, size, 1, given.dtype, prepare)
 
 
-def check_input(path: str, shape: list[Any]) -> None:
-    """Raises DepthModelError unless an input's shape is that of a batch of pictures."""
-    if len(shape) != 4 or shape[3] not in (3, None):
+def _check_shapes(path: str, given: list[int | None], output: list[int | None]) -> None:
+    """Raises DepthModelError unless they are those of a batch of pictures and of depth maps."""
+    if len(given) != 4 or given[3] not in (3, None):
         raise DepthModelError(
-            f"{path}: its input has shape {shape}; [batch, height, width, 3] is expected"
+            f"{path}: its input has shape {given}; [batch, height, width, 3] is expected"
         )
-
-
-def check_output(path: str, shape: list[Any]) -> None:
-    """Raises DepthModelError unless an output's shape is that of a batch of depth maps."""
-    if not (len(shape) == 3 or (len(shape) == 4 and shape[3] in (1, None))):
+    if not (len(output) == 3 or (len(output) == 4 and output[3] in (1, None))):
         raise DepthModelError(
-            f"{path}: its output has shape {shape}; [batch, height, width] or "
+            f"{path}: its output has shape {output}; [batch, height, width] or "
             "[batch, height, width, 1] is expected"
         )
 
 
-def choose_output(path: str, model: DepthModel, names: list[str]) -> int:
-    """The index of the output that the card names, or of the only one."""
-    wanted = model.card.output_name
-    if wanted is None and len(names) == 1:
-        return 0
-    if wanted not in names:
-        raise DepthModelError(
-            f"{path}: say in its card which output_name is the depth: {', '.join(names)}"
-        )
-    return names.index(wanted)
-
-
 def _densedepth(tf: Any, path: str, model: DepthModel) -> Callable[[Any], Any]:
+    from fgbg.models.depth import densedepth_layers  # which imports Keras
+
     weights = densedepth_weights.load(path)
     resize: Any = model.card.upsampling
     architecture = dataclasses.replace(weights.architecture, resize=resize)
-    network = densedepth.build_network(architecture, weights.arrays, dtype=model.precision)
-    from fgbg.models.depth.densedepth_layers import metres_from_raw
+    network = densedepth_layers.build_network(architecture, weights.arrays, dtype=model.precision)
 
     def call(batch: Any) -> Any:
         raw = network(batch)[..., 0]
-        metres = metres_from_raw(raw, model.card.max_depth_m)
+        metres = densedepth_layers.metres_from_raw(raw, model.card.max_depth_m)
         # An overflow to infinity would pass for the nearest depth: 1000 / inf is clipped to it.
         return tf.where(tf.math.is_finite(raw), metres, tf.fill(tf.shape(raw), float("nan")))
 
     return call
-
-
-def _keras(tf: Any, path: str, model: DepthModel) -> tuple[Callable[[Any], Any], list[Any], Any]:
-    import keras
-
-    network = keras.saving.load_model(path, compile=False, safe_mode=True)
-    if len(network.inputs) != 1:
-        raise DepthModelError(f"{path}: it has {len(network.inputs)} inputs, not one")
-    names = list(getattr(network, "output_names", ["output"]))
-    index = choose_output(path, model, names)
-    spec = network.inputs[0]
-
-    def call(batch: Any) -> Any:
-        return tf.nest.flatten(network(batch, training=False))[index]
-
-    return call, list(spec.shape), tf.as_dtype(spec.dtype)
-
-
-def _saved_model(
-    tf: Any, path: str, model: DepthModel
-) -> tuple[Callable[[Any], Any], list[Any], Any]:
-    loaded = tf.saved_model.load(path)
-    signatures = loaded.signatures
-    if not signatures:
-        raise DepthModelError(f"{path}: a SavedModel without signatures")
-    signature = signatures.get("serving_default") or next(iter(signatures.values()))
-    inputs = signature.structured_input_signature[1]
-    if len(inputs) != 1:
-        raise DepthModelError(f"{path}: its signature takes {sorted(inputs)}, not one picture")
-    (argument, spec), *_ = inputs.items()
-    names = sorted(signature.structured_outputs)
-    chosen = names[choose_output(path, model, names)]
-
-    def call(batch: Any) -> Any:
-        # `loaded` is named so that it lives as long as its functions.
-        return (loaded and signature)(**{argument: batch})[chosen]
-
-    return call, spec.shape.as_list(), spec.dtype

@@ -9,14 +9,14 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
-from typing import Any
+import os
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from fgbg.models import tensorflow_process
-from fgbg.models.segmentation.segmentation import SAVED_MODEL, SegmentationModelError, kind_of
+from fgbg.models import opening
+from fgbg.models.opening import NetworkError
 
 Floats = NDArray[np.float32]
 
@@ -99,37 +99,26 @@ class DetectionNetwork:
         threads: CPU threads that it may use.
 
     Raises:
-        SegmentationModelError: It is no such SavedModel.
+        NetworkError: It is no such SavedModel.
     """
 
     def __init__(self, path: str, threads: int) -> None:
-        if kind_of(path) != SAVED_MODEL:
-            raise SegmentationModelError(f"{path}: --method maskrcnn wants a SavedModel folder")
-        tf = tensorflow_process.start(threads)
-        self._tf = tf
+        if os.path.isfile(path):
+            raise NetworkError(f"{path}: --method maskrcnn wants a SavedModel folder")
         self.path = path
-        try:
-            self._loaded = tf.saved_model.load(path)
-        except (ValueError, TypeError, OSError, RuntimeError) as error:
-            words = str(error).strip().splitlines() or [type(error).__name__]
-            raise SegmentationModelError(f"{path}: cannot be opened: {words[0]}") from error
-        signatures = self._loaded.signatures
-        if "serving_default" not in signatures:
-            raise SegmentationModelError(f"{path}: it has no signature serving_default")
-        self._call = signatures["serving_default"]
-        inputs = self._call.structured_input_signature[1]
-        missing = [name for name in _OUTPUTS if name not in self._call.structured_outputs]
-        if missing or len(inputs) != 1:
-            raise SegmentationModelError(
+        self._opened = opening.open_network(path, threads)
+        names = [output.name for output in self._opened.outputs]
+        missing = [name for name in _OUTPUTS if name not in names]
+        if missing:
+            raise NetworkError(
                 f"{path}: not the detection signature; it lacks {', '.join(missing)}"
-                if missing
-                else f"{path}: its signature takes {sorted(inputs)}, not one picture"
             )
-        (self._argument, spec), *_ = inputs.items()
-        shape = spec.shape.as_list() if spec.shape.rank is not None else [1, None, None, 3]
-        if spec.dtype != tf.uint8 or len(shape) != 4 or shape[0] not in (1, None):
-            raise SegmentationModelError(
-                f"{path}: its input is {spec.dtype.name} {shape}; uint8 [1, height, width, 3] is "
+        self._wanted = [names.index(name) for name in _OUTPUTS]
+        given = self._opened.only_input()
+        shape = given.shape or [1, None, None, 3]
+        if given.dtype != np.uint8 or len(shape) != 4 or shape[0] not in (1, None):
+            raise NetworkError(
+                f"{path}: its input is {given.dtype} {shape}; uint8 [1, height, width, 3] is "
                 "expected"
             )
         self._size = (shape[2], shape[1]) if shape[1] and shape[2] else None
@@ -140,10 +129,9 @@ class DetectionNetwork:
         scale = min(1.0, _LONGEST_SIDE / max(height, width))
         size = self._size or (max(1, round(width * scale)), max(1, round(height * scale)))
         fed = cv2.resize(bgr, size, interpolation=cv2.INTER_AREA)[..., ::-1]
-        batch = self._tf.constant(np.ascontiguousarray(fed[None]))
-        given: dict[str, Any] = self._call(**{self._argument: batch})
-        count = int(np.asarray(given["num_detections"].numpy()).ravel()[0])
-        boxes, scores, classes, masks = (given[name].numpy()[0][:count] for name in _OUTPUTS[:4])
+        *given, number_found = self._opened.call([np.ascontiguousarray(fed[None])], self._wanted)
+        count = int(np.asarray(number_found).ravel()[0])
+        boxes, scores, classes, masks = (values[0][:count] for values in given)
         found = []
         for box, score, number, mask in zip(boxes, scores, classes, masks, strict=True):
             top, left, bottom, right = (float(v) for v in np.clip(box, 0, 1))

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from fgbg.models import tensorflow_process
+from fgbg.models import opening
 from fgbg.models.depth.depth_network import resize_for_network
 from fgbg.models.trained import trained_card
 from fgbg.models.trained.compact_network import BACKGROUND, DEPTH, MASK, OVERLAY
@@ -47,17 +47,8 @@ class TrainedNetwork:
         width, height = card["inputs"]["size"]
         self.size = int(width), int(height)
         self.pair = BACKGROUND in card["inputs"]["names"]
-        tf = tensorflow_process.start(threads)
-        import keras
-
         path = os.path.join(folder, trained_card.KERAS_FILE)
-        try:
-            with tensorflow_process.native_messages_hidden():
-                self._network = keras.saving.load_model(path, compile=False, safe_mode=True)
-        except Exception as error:  # whatever Keras finds wrong with the file
-            reason = str(error).strip().splitlines() or [type(error).__name__]
-            raise ValueError(f"{path} cannot be loaded: {reason[0]}") from error
-        self._call = tf.function(lambda given: self._network(given, training=False))
+        self._opened = opening.open_network(path, threads)
 
     def predict(
         self, bgr: NDArray[np.uint8], background: NDArray[np.uint8] | None = None
@@ -71,12 +62,15 @@ class TrainedNetwork:
         Raises:
             ValueError: The network gave values that are not finite.
         """
-        fed: Any = self._fed(bgr)
+        fed = {OVERLAY: self._fed(bgr)}
         if self.pair:
             if background is None:
                 raise ValueError("this network is shown pairs: the background is needed")
-            fed = {OVERLAY: fed, BACKGROUND: self._fed(background)}
-        said = {name: value.numpy()[0, ..., 0] for name, value in self._call(fed).items()}
+            fed[BACKGROUND] = self._fed(background)
+        names = [output.name for output in self._opened.outputs]
+        given = [fed[port.name] for port in self._opened.inputs]
+        values = self._opened.call(given, range(len(names)))
+        said = {name: value[0, ..., 0] for name, value in zip(names, values, strict=True)}
         if not all(np.isfinite(value).all() for value in said.values()):
             raise ValueError("the network gave values that are not finite")
         return Prediction(said[MASK], said.get(DEPTH))

@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 
 from fgbg.models import network_files
 from fgbg.models.depth import depth_metrics
-from fgbg.models.depth.depth_card import TFLITE, DepthModel, DepthModelError
+from fgbg.models.depth.depth_card import DepthModel, DepthModelError
 from fgbg.models.depth.depth_metrics import Metrics
+from fgbg.models.opening import TFLITE
 from fgbg.pipeline.data_set import given_pictures
 from fgbg.pipeline.data_set.pairs import Pair, find_pairs, read_true
 from fgbg.pipeline.exit_codes import OK, UserError

@@ -5,8 +5,9 @@ from __future__ import annotations
 import argparse
 
 from fgbg.files.fetch import FetchError
-from fgbg.models import network_files
-from fgbg.models.segmentation.segmentation import MaskModel, SegmentationModelError, kind_of
+from fgbg.models import network_files, opening
+from fgbg.models.opening import NetworkError
+from fgbg.models.segmentation.segmentation import MaskModel
 from fgbg.models.segmentation.segmentation_detection import class_number
 from fgbg.pipeline.exit_codes import UserError
 from fgbg.pipeline.options import parser as options
@@ -139,8 +140,8 @@ def method_of(asked: argparse.Namespace) -> Method:
         raise UserError(f"--method {asked.method} wants a network: --model PATH")
     try:
         path = network_files.local_copy(asked.model.rstrip("/"))
-        kind_of(path)
-    except (SegmentationModelError, FetchError) as error:
+        opening.kind_of(path)
+    except (NetworkError, FetchError) as error:
         raise UserError(f"--model {error}") from error
     own = {name: given[name] for name in ("min_score", "instances", "edges") if name in given}
     model = MaskModel(

@@ -12,7 +12,7 @@ from apache_beam.runners.portability.fn_api_runner import FnApiRunner
 from fgbg.models import network_files
 from fgbg.models.depth import depth_network
 from fgbg.models.depth.depth_card import DepthModelError
-from fgbg.models.segmentation.segmentation import SegmentationModelError
+from fgbg.models.opening import NetworkError
 from fgbg.pipeline.arguments import GraphArguments, Slice
 from fgbg.pipeline.exit_codes import UserError
 from fgbg.pipeline.graph import generate
@@ -159,7 +159,7 @@ def cut_out_slice(
         try:
             # Opened before the pipeline starts, so that its errors reach the person as they are.
             methods.open_network(method, threads)
-        except SegmentationModelError as error:
+        except NetworkError as error:
             raise UserError(str(error)) from error
     own = [task for task in tasks if part.has(task.number)]
     before = cutouts.read_all(output, {task.name for task in own})

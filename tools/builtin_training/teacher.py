@@ -8,14 +8,12 @@ and nothing of the teacher's weights is looked at.
 from __future__ import annotations
 
 import os
-import warnings
 from functools import lru_cache
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from fgbg.models import tensorflow_process
+from fgbg.models import opening, tensorflow_process
 
 FEATURES = (7, 7, 512)
 # Other features of its encoder, from fine to coarse, each the first of its shape; FEATURES last.
@@ -34,17 +32,14 @@ class Teacher:
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
         tf = tensorflow_process.start(1)
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            self._network: Any = tf.lite.Interpreter(
-                model_path=os.fspath(path), num_threads=1, experimental_preserve_all_tensors=True
-            )
+        self._network = opening.interpreter(
+            tf, os.fspath(path), 1, experimental_preserve_all_tensors=True
+        )
         self._network.allocate_tensors()
         self._input = self._network.get_input_details()[0]["index"]
         output = self._network.get_output_details()[0]
         self._output = output["index"]
-        scale, zero = output["quantization"]
-        self.metres = (np.arange(256, dtype=np.float32) - zero) * np.float32(scale)
+        self.metres = opening.dequantised(np.arange(256, dtype=np.uint8), output)
         details = self._network.get_tensor_details()
         found = {
             shape: [d["index"] for d in details if list(d["shape"]) == [1, *shape]]

@@ -79,7 +79,7 @@ def open_network(method: Method, threads: int) -> MaskNetwork | DetectionNetwork
     """The method's network, if it has one.
 
     Raises:
-        fgbg.models.segmentation.segmentation.SegmentationModelError: It cannot be used.
+        fgbg.models.opening.NetworkError: It cannot be used.
     """
     if method.model is None:
         return None

@@ -18,13 +18,13 @@ import pytest
 
 from fgbg.models.depth.densedepth import (
     Architecture,
-    build_network,
     check_input_size,
     layer_specs,
     multiply_adds,
     parameter_count,
     raw_to_metres,
 )
+from fgbg.models.depth.densedepth_layers import build_network
 from fgbg.models.depth.densedepth_rewrite import relu_as_clip, rewrite
 from fgbg.models.depth.densedepth_weights import load
 from tests.helpers.densedepth_file import densedepth, write
@@ -230,8 +230,7 @@ def test_lower_precision_is_near_and_gives_float32(published, networks, dtype, t
 _OTHER_BACKEND = """
 import sys
 import keras, numpy as np
-from fgbg.models.depth.densedepth import build_network
-from fgbg.models.depth.densedepth_layers import metres_from_raw
+from fgbg.models.depth.densedepth_layers import build_network, metres_from_raw
 from fgbg.models.depth.densedepth_weights import load
 path, data, out = sys.argv[1:]
 weights = load(path)

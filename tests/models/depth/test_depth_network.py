@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from fgbg.models.depth import densedepth_weights, depth_card, depth_network
-from fgbg.models.depth.densedepth import build_network, raw_to_metres
+from fgbg.models.depth.densedepth import raw_to_metres
 from fgbg.models.depth.depth_card import DepthModelError
 from fgbg.models.depth.micro_batches import MicroBatches, even_batch
 from tests.helpers.small_networks import (
@@ -311,6 +311,8 @@ def test_values_that_are_not_finite_are_an_error(files, tmp_path):
 def test_densedepth_is_its_network_in_metres(upsampling, far, files):
     import dataclasses
 
+    from fgbg.models.depth.densedepth_layers import build_network
+
     bgr = pictures(2, (64, 96))
     weights = densedepth_weights.load(files["densedepth"])
     architecture = dataclasses.replace(weights.architecture, resize=upsampling)
@@ -337,7 +339,7 @@ def test_densedepths_range_is_told_by_name_card_and_flag(files, tmp_path):
 def test_infinite_raw_values_do_not_pass_for_near(files, monkeypatch):
     import tensorflow as tf
 
-    from fgbg.models.depth import densedepth as module
+    from fgbg.models.depth import densedepth_layers as module
 
     def overflowing(*arguments, **settings):
         return lambda batch: tf.fill((*batch.shape[:1], 16, 16, 1), float("inf"))

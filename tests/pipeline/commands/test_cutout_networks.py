@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from fgbg.models.segmentation.segmentation import MaskModel, MaskNetwork, SegmentationModelError
+from fgbg.models.opening import NetworkError
+from fgbg.models.segmentation.segmentation import MaskModel, MaskNetwork
 from fgbg.models.segmentation.segmentation_detection import (
     COCO_NAMES,
     Detection,
@@ -121,7 +123,7 @@ def test_channels_range_and_size_are_as_asked(networks: dict[str, str]) -> None:
 
 def test_logits_want_a_sigmoid(networks: dict[str, str]) -> None:
     bgr = draw.composed(draw.disc(), draw.plain())
-    with pytest.raises(SegmentationModelError, match="--output_activation sigmoid"):
+    with pytest.raises(NetworkError, match="--output_activation sigmoid"):
         MaskNetwork(MaskModel(networks["logits.keras"]), 1).predict(bgr)
     mask = MaskNetwork(MaskModel(networks["logits.keras"], activation="sigmoid"), 1).predict(bgr)
     assert mask[120, 160] > 0.9 and mask[5, 5] < 0.1
@@ -137,21 +139,25 @@ def test_an_unsure_mask_says_so() -> None:
 
 def test_networks_that_do_not_fit(networks: dict[str, str], tmp_path: Path) -> None:
     (tmp_path / "bad.keras").write_bytes(b"no network")
+    zipfile.ZipFile(tmp_path / "odd.keras", "w").close()
     (tmp_path / "empty").mkdir()
     for path, words in (
         (tmp_path / "absent", "no such"),
-        (tmp_path / "bad.keras", "cannot be opened"),
+        (tmp_path / "bad.keras", "not a Keras 3 file"),
+        (tmp_path / "odd.keras", "cannot be loaded"),
         (tmp_path / "empty", "without saved_model"),
-        (__file__, "neither"),
+        (__file__, "of unknown kind"),
     ):
-        with pytest.raises(SegmentationModelError, match=words):
+        with pytest.raises(NetworkError, match=words):
             MaskNetwork(MaskModel(str(path)), 1)
-    with pytest.raises(SegmentationModelError, match="it takes 64x64"):
+    with pytest.raises(NetworkError, match="it takes 64x64"):
         MaskNetwork(MaskModel(networks["mask.keras"], input_size=(32, 32)), 1)
-    with pytest.raises(SegmentationModelError, match="detection_boxes"):
+    with pytest.raises(NetworkError, match="wants a SavedModel folder"):
+        DetectionNetwork(networks["mask.keras"], 1)
+    with pytest.raises(NetworkError, match="detection_boxes"):
         DetectionNetwork(networks["mask"], 1)
     without = detection_model(tmp_path / "boxes", less=("detection_masks",))
-    with pytest.raises(SegmentationModelError, match="detection_masks"):
+    with pytest.raises(NetworkError, match="detection_masks"):
         DetectionNetwork(without, 1)
 
 

@@ -17,7 +17,7 @@ import pytest
 from PIL import Image
 
 from fgbg.models.depth import densedepth_weights
-from fgbg.models.depth.densedepth import build_network, raw_to_metres
+from fgbg.models.depth.densedepth import raw_to_metres
 from fgbg.pipeline.__main__ import main
 from fgbg.pipeline.arguments import GraphArguments
 from fgbg.transforms.job import job as jobs
@@ -118,6 +118,8 @@ def densedepth_command(inputs: Path, output: Path, weights: Path, workers: int) 
 
 
 def test_densedepth_is_the_published_network(densedepth_set, weights):
+    from fgbg.models.depth.densedepth_layers import build_network
+
     loaded = densedepth_weights.load(weights)
     plain = build_network(loaded.architecture, loaded.arrays, fold=False, convolve_first=0)
 

@@ -114,7 +114,7 @@ def test_bad_pictures_and_models_are_named(model, tmp_path, capsys):
     (broken / "card.json").write_bytes((model / "card.json").read_bytes())
     (broken / "model.keras").write_text("nothing")
     assert predict(broken, tmp_path / "out", tmp_path / "good.jpg") == 2
-    assert "model.keras cannot be loaded" in capsys.readouterr().err
+    assert "model.keras: not a Keras 3 file" in capsys.readouterr().err
 
 
 def folder_of(folder: Path, *names: str) -> dict[str, bytes]:
