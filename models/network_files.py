@@ -11,13 +11,13 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import shutil
 from pathlib import Path
 
 import filelock
 
 from fgbg.files import fetch, storage
 from fgbg.files.fetch import FetchError
+from fgbg.files.in_place import in_place
 from fgbg.files.ordered_map import in_order, threads_for
 from fgbg.models.depth import depth_card
 from fgbg.models.depth.depth_card import BUILTIN, DepthModel, DepthModelError
@@ -94,10 +94,8 @@ def _copied(path: str) -> Path:
     # The system gives the lock back should the process die.
     with filelock.FileLock(f"{folder}.lock"):
         if not folder.is_dir():  # else another process was first
-            unfinished = Path(f"{folder}.part")
-            shutil.rmtree(unfinished, ignore_errors=True)
-            _copy(path, wanted, unfinished)
-            os.replace(unfinished, folder)
+            with in_place(str(folder)) as unfinished:
+                _copy(path, wanted, Path(unfinished))
     return copy
 
 
