@@ -27,7 +27,7 @@ from numpy.typing import NDArray
 
 from fgbg.models.depth import depth_card, depth_metrics, depth_network
 from fgbg.models.depth.depth_network import DepthNetwork
-from fgbg.pipeline.data_set.given_pictures import resize_map
+from fgbg.models.resizing import resize
 from fgbg.pipeline.data_set.pairs import find_pairs
 from fgbg.transforms.dataset import catalogue
 from fgbg.transforms.pixels import compositing, pictures
@@ -157,7 +157,7 @@ def score(folder: str, names: list[str]) -> None:
         best = {scaled: min(abs_rel(s, truths, scaled) for s in said.values()) for scaled in SCALED}
         for name, network in networks.items():
             said[name] = [
-                resize_map(network.predict(_read(p.path)[None])[0], t.shape[::-1])
+                resize(network.predict(_read(p.path)[None])[0], t.shape[::-1])
                 for p, t in zip(pairs, truths, strict=True)
             ]
         for name, depths in said.items():
@@ -206,11 +206,11 @@ def order(backgrounds: str, foregrounds: str, names: list[str], count: int) -> N
         nearer, seconds = 0, 0.0
         for photo, made, mask in cases:
             if id(photo) not in bare:
-                bare[id(photo)] = resize_map(network.predict(photo[None])[0], canvas)
+                bare[id(photo)] = resize(network.predict(photo[None])[0], canvas)
             began = time.perf_counter()
             said = network.predict(made[None])[0]
             seconds += time.perf_counter() - began
-            said = resize_map(said, canvas)
+            said = resize(said, canvas)
             nearer += bool(np.median(said[mask]) < np.median(bare[id(photo)][mask]))
         print(
             f"{name[-40:]}: the foreground is nearer in {nearer / count:.1%} of {count:,} "

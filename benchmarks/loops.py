@@ -26,7 +26,7 @@ from PIL import Image, ImageOps
 from fgbg.transforms.job import job as jobs
 from fgbg.transforms.job.job import Job
 from fgbg.transforms.job.work_unit import WorkUnit, sample_numbers, units_of_background
-from fgbg.transforms.pixels import compositing, pictures, placement
+from fgbg.transforms.pixels import codec, compositing, placement
 from fgbg.transforms.pixels.pictures import Array
 from fgbg.transforms.pixels.placement import Box
 
@@ -96,7 +96,7 @@ def size_of(path: str) -> tuple[int, int]:
 @functools.cache
 def decoded(path: str) -> Array:
     """A picture by OpenCV."""
-    return pictures.decode(Path(path).read_bytes(), path)
+    return codec.decode(Path(path).read_bytes(), path)
 
 
 @functools.cache
@@ -109,7 +109,7 @@ def opened(path: str) -> Image.Image:
 
 def decode(path: Path) -> Array:
     """A picture of a loop's or of fgbg's, read anew."""
-    return pictures.decode(path.read_bytes(), str(path))
+    return codec.decode(path.read_bytes(), str(path))
 
 
 def folders(task: Task, output: str) -> str:

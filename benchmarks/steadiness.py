@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fgbg.models.depth import depth_card, depth_metrics, depth_network
-from fgbg.pipeline.data_set.given_pictures import resize_map
+from fgbg.models.resizing import resize
 from fgbg.transforms.dataset import catalogue
 from fgbg.transforms.pixels import pictures
 from fgbg.transforms.pixels.pictures import Array
@@ -86,7 +86,7 @@ def main() -> None:
     network = depth_network.load(asked.network, model, (_CANVAS, _CANVAS), 1, 1)
 
     def say(bgr: Array) -> Depth:
-        return np.asarray(resize_map(network.predict(bgr[None])[0], (_CANVAS, _CANVAS)))
+        return np.asarray(resize(network.predict(bgr[None])[0], (_CANVAS, _CANVAS)))
 
     paths = catalogue.find(asked.pictures, "--pictures")[0]
     paths = [paths[i * len(paths) // asked.count] for i in range(asked.count)][: len(paths)]

@@ -11,7 +11,6 @@ import functools
 import json
 from typing import Any
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -29,6 +28,7 @@ from fgbg.models.depth.micro_batches import (
 )
 from fgbg.models.depth.opened_network import OpenedNetwork
 from fgbg.models.opening import NetworkError
+from fgbg.models.resizing import resize_all
 
 # The most pictures in a call of a compiled network, unless asked otherwise. On a CPU larger batches
 # gain nothing and need more memory (docs/depth.md); on a GPU they fill the device.
@@ -81,21 +81,6 @@ def _load(
     path: str, model_json: str, canvas: tuple[int, int], threads: int, unit_size: int | None
 ) -> DepthNetwork:
     return DepthNetwork(_open(path, model_json, threads), canvas, threads, unit_size)
-
-
-def resize_for_network(bgr: Pictures, size: tuple[int, int]) -> Pictures:
-    """Pictures at the network's size: area mean to shrink, linear to enlarge.
-
-    Args:
-        bgr: uint8 [count, height, width, 3].
-        size: Width and height.
-    """
-    height, width = bgr.shape[1:3]
-    if (width, height) == size:
-        return bgr
-    shrinks = size[0] <= width and size[1] <= height
-    how = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
-    return np.stack([cv2.resize(picture, size, interpolation=how) for picture in bgr])
 
 
 def fed_size(picture: tuple[int, int], stride: int) -> tuple[int, int]:
@@ -170,7 +155,7 @@ class DepthNetwork:
         Raises:
             ValueError: The network gave values that are not finite.
         """
-        depths = self._run(resize_for_network(bgr, self.size), on_batch)
+        depths = self._run(resize_all(bgr, self.size), on_batch)
         if not np.isfinite(depths).all():
             raise ValueError("the depth network gave values that are not finite")
         return depths

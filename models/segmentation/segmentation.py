@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from fgbg.models import opening
 from fgbg.models.opening import NetworkError
+from fgbg.models.resizing import resize
 
 Floats = NDArray[np.float32]
 
@@ -77,9 +78,7 @@ class MaskNetwork:
             NetworkError: The output is no mask of 0..1.
         """
         height, width = bgr.shape[:2]
-        shrinks = self.size[0] <= width and self.size[1] <= height
-        interpolation = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
-        fed = cv2.resize(bgr, self.size, interpolation=interpolation)
+        fed = resize(bgr, self.size)
         if self.model.input_channels == "rgb":
             fed = fed[..., ::-1]
         low, high = self.model.input_range

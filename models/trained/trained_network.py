@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fgbg.models import opening
-from fgbg.models.depth.depth_network import resize_for_network
+from fgbg.models.resizing import resize
 from fgbg.models.trained import trained_card
 from fgbg.models.trained.compact_network import BACKGROUND, DEPTH, MASK, OVERLAY
 
@@ -76,6 +76,6 @@ class TrainedNetwork:
         return Prediction(said[MASK], said.get(DEPTH))
 
     def _fed(self, bgr: NDArray[np.uint8]) -> NDArray[np.float32]:
-        resized = resize_for_network(bgr[None], self.size)[0]
+        resized = resize(bgr, self.size)
         rgb = cv2.cvtColor(resized, cv2.COLOR_BGR2RGB)
         return np.asarray(rgb[None], np.float32) * np.float32(1 / 255)

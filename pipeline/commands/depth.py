@@ -15,13 +15,14 @@ from fgbg.models.depth import depth_metrics
 from fgbg.models.depth.depth_card import DepthModel, DepthModelError
 from fgbg.models.depth.depth_metrics import Metrics
 from fgbg.models.opening import TFLITE
+from fgbg.models.resizing import resize
 from fgbg.pipeline.data_set import given_pictures
 from fgbg.pipeline.data_set.pairs import Pair, find_pairs, read_true
 from fgbg.pipeline.exit_codes import OK, UserError
 from fgbg.pipeline.options import depth_model
 from fgbg.pipeline.options import parser as options
 from fgbg.pipeline.workers.processes import available_cores
-from fgbg.transforms.pixels import pictures
+from fgbg.transforms.pixels import coding, pictures
 from fgbg.transforms.pixels.sheet import coloured_depth
 
 # Networks of any size are fed pictures whose sides are multiples of this: most halve them often.
@@ -152,13 +153,13 @@ def _make(
         raise UserError(str(error)) from error
     except ValueError as error:
         raise UserError(f"{pair.path}: {error}") from error
-    at_size = given_pictures.resize_map(depth, size)
+    at_size = resize(depth, size)
     true = read_true(pair.true_path) if pair.true_path else None
     array = io.BytesIO()
     np.save(array, depth)
     files: dict[str, given_pictures.File] = {
         pair.name + _ARRAY_OUT: array.getvalue(),
-        pair.name + _DEPTH_OUT: given_pictures.millimetres(at_size),
+        pair.name + _DEPTH_OUT: coding.millimetres(at_size),
         pair.name + _PREVIEW_OUT: preview(picture, at_size, true),
     }
     given_pictures.write(output, files)

@@ -12,12 +12,14 @@ from fgbg.files import storage
 from fgbg.files.fetch import FetchError
 from fgbg.files.paths import trim_slash
 from fgbg.models import network_files
+from fgbg.models.resizing import resize
 from fgbg.models.trained import trained_card
 from fgbg.models.trained.compact_network import BACKGROUND, DEPTH
 from fgbg.pipeline.data_set import given_pictures
 from fgbg.pipeline.exit_codes import OK, UserError
 from fgbg.pipeline.options import parser as options
 from fgbg.pipeline.workers.processes import available_cores
+from fgbg.transforms.pixels import coding
 from fgbg.transforms.pixels.pictures import Array
 from fgbg.transforms.pixels.sheet import Cell, coloured_depth, draw, fit
 
@@ -104,8 +106,8 @@ def main(arguments: list[str]) -> int:
             said = network.predict(picture, background)
         except ValueError as error:
             raise UserError(f"{path}: {error}") from error
-        mask = given_pictures.resize_map(said.mask, size) >= asked.threshold
-        depth = None if said.depth is None else given_pictures.resize_map(said.depth, size)
+        mask = resize(said.mask, size) >= asked.threshold
+        depth = None if said.depth is None else resize(said.depth, size)
         view = preview(picture, mask, depth)
         _write(asked.output, given_pictures.name_of(path), mask, depth, view)
         if len(rows) < _ON_SHEET:
@@ -175,6 +177,6 @@ def _write(
     white = mask.astype(np.uint8) * np.uint8(255)
     files: dict[str, given_pictures.File] = {name + _MASK_OUT: white}
     if depth is not None:
-        files[name + _DEPTH_OUT] = given_pictures.millimetres(depth)
+        files[name + _DEPTH_OUT] = coding.millimetres(depth)
     files[name + _PREVIEW_OUT] = view
     given_pictures.write(output, files)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -13,11 +12,10 @@ from fgbg.files import storage
 from fgbg.pipeline.exit_codes import UserError
 from fgbg.transforms.dataset import catalogue
 from fgbg.transforms.dataset.catalogue import InputError
-from fgbg.transforms.pixels import pictures
+from fgbg.transforms.pixels import codec, pictures
 from fgbg.transforms.pixels.pictures import PictureError
 from fgbg.transforms.pixels.sheet import Cell, draw, fit
 
-MILLIMETRES_MAX = 65535
 # Longest side of a JPEG file: OpenCV's library refuses more.
 JPEG_SIDE_MAX = 65500
 _PROBLEMS_SHOWN = 50
@@ -155,27 +153,12 @@ def write(output: str, files: dict[str, File]) -> None:
 
 
 def _encode(name: str, image: NDArray[np.uint8] | NDArray[np.uint16]) -> bytes:
-    done, data = cv2.imencode(os.path.splitext(name)[1], image)
-    if not done:  # the data is empty then
+    try:
+        return codec.encode(os.path.splitext(name)[1], image)
+    except ValueError as error:
         height, width = image.shape[:2]
-        raise UserError(f"{name}: OpenCV could not encode a picture of {width}x{height}")
-    return bytes(data)
-
-
-def resize_map(values: NDArray[np.float32], size: tuple[int, int]) -> NDArray[np.float32]:
-    """A map [h, w], of depth or probability, at a width and height: area mean to shrink, linear
-    to enlarge."""
-    height, width = values.shape
-    if (width, height) == size:
-        return values
-    shrinks = size[0] <= width and size[1] <= height
-    how = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
-    return np.asarray(cv2.resize(values, size, interpolation=how), np.float32)
-
-
-def millimetres(metres: NDArray[np.float32]) -> NDArray[np.uint16]:
-    """Depth [height, width] as it is stored in 16-bit PNG; 65.535 m and more is 65535."""
-    return np.rint(np.clip(metres * np.float32(1000), 0, MILLIMETRES_MAX)).astype(np.uint16)
+        words = f"{name}: OpenCV could not encode a picture of {width}x{height}"
+        raise UserError(words) from error
 
 
 def panel_box(count: int) -> tuple[int, int]:

@@ -7,13 +7,12 @@ import dataclasses
 import io
 import os
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from fgbg.files import storage
 from fgbg.pipeline.exit_codes import UserError
-from fgbg.transforms.pixels import pictures
+from fgbg.transforms.pixels import codec, pictures
 
 _META = "meta.csv"
 _RGB, _DEPTH = "_rgb", "_depth.png"
@@ -81,10 +80,11 @@ def read_true(path: str) -> NDArray[np.float32]:
         UserError: It cannot be read, or holds no depth.
     """
     try:
-        data = np.frombuffer(storage.storage_for(path).read(path), np.uint8)
-        image = cv2.imdecode(data, cv2.IMREAD_UNCHANGED)
-    except (OSError, cv2.error) as error:
+        image = codec.decode(storage.storage_for(path).read(path), path)
+    except OSError as error:
         raise UserError(f"{path}: cannot be read: {error}") from error
+    except ValueError:
+        image = None
     if image is None or image.dtype != np.uint16 or image.ndim != 2:
         raise UserError(f"{path}: not a 16-bit grey PNG (millimetres)")
     if not image.any():

@@ -22,7 +22,7 @@ from fgbg.pipeline.data_set.finished import Finished, open_finished
 from fgbg.pipeline.exit_codes import UserError
 from fgbg.transforms.dataset import manifest
 from fgbg.transforms.job import job as jobs
-from fgbg.transforms.pixels import pictures
+from fgbg.transforms.pixels import codec, pictures
 from fgbg.transforms.records import file as tfrecord_file
 from fgbg.transforms.records.file import RecordError
 
@@ -290,7 +290,7 @@ def _backgrounds(path: str, job: jobs.Job) -> NDArray[np.uint8]:
     def load(name: str) -> NDArray[np.uint8]:
         file = storage.join(path, jobs.BACKGROUNDS, name)
         try:
-            bgr = pictures.decode(storage.storage_for(file).read(file), file)
+            bgr = codec.decode(storage.storage_for(file).read(file), file)
         except (FileNotFoundError, ValueError) as error:
             raise UserError(
                 f"{file}: missing or damaged; it is needed for --inputs pair"

@@ -10,6 +10,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from fgbg.models.resizing import resize
+
 SIDE = 224
 Picture = NDArray[np.uint8]
 Depth = NDArray[np.float32]
@@ -104,7 +106,4 @@ def _crop(shape: tuple[int, ...], least: float, random: Random) -> tuple[int, in
 
 
 def _squeeze(rgb: Picture) -> Picture:
-    shrinks = min(rgb.shape[:2]) >= SIDE
-    how = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
-    small = cv2.resize(np.ascontiguousarray(rgb), (SIDE, SIDE), interpolation=how)
-    return small.astype(np.uint8)
+    return resize(np.ascontiguousarray(rgb), (SIDE, SIDE)).astype(np.uint8)

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from fgbg.transforms.collect.candidate import Checks
+from fgbg.transforms.pixels import codec
 from fgbg.transforms.pixels.pictures import Array, PictureError, read_picture
 
 _FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF")
@@ -76,11 +77,11 @@ def check(data: bytes, checks: Checks, content_type: str = "") -> Checked:
         raise PictureError(problem)
     hashes = perceptual_hashes(image)
     if image.shape[2] == 4:
-        encoded = cv2.imencode(".png", cv2.cvtColor(image, cv2.COLOR_RGBA2BGRA))[1]
-        return Checked(encoded.tobytes(), "png", width, height, hashes)
+        encoded = codec.encode(".png", cv2.cvtColor(image, cv2.COLOR_RGBA2BGRA))
+        return Checked(encoded, "png", width, height, hashes)
     flags = [cv2.IMWRITE_JPEG_QUALITY, checks.jpeg_quality]
-    encoded = cv2.imencode(".jpg", cv2.cvtColor(image, cv2.COLOR_RGB2BGR), flags)[1]
-    return Checked(encoded.tobytes(), "jpg", width, height, hashes)
+    encoded = codec.encode(".jpg", cv2.cvtColor(image, cv2.COLOR_RGB2BGR), flags)
+    return Checked(encoded, "jpg", width, height, hashes)
 
 
 def _check_header(data: bytes, checks: Checks, content_type: str) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fgbg.files import storage
 from fgbg.transforms.cutout.record import MADE, UNSURE, Record
-from fgbg.transforms.pixels import pictures
+from fgbg.transforms.pixels import codec, pictures
 from fgbg.transforms.pixels.sheet import Cell, draw, grid, png
 
 FOLDER = "PlotImages"
@@ -48,7 +48,7 @@ def _cells(output: str, record: Record) -> list[Cell]:
     colour = _UNSURE_COLOUR if unsure else _SURE_COLOUR
     words = f"{confidence:.2f}" + (" unsure" if unsure else "")
     path = storage.join(output, f"{record.name}.png")
-    bgra = pictures.decode(storage.storage_for(path).read(path), path)
+    bgra = codec.decode(storage.storage_for(path).read(path), path)
     return [Cell(_photo(record), record.name, colour), Cell(bgra, words, colour)]
 
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from fgbg.files import storage
 from fgbg.transforms.dataset.sample import Sample, SampleError
 from fgbg.transforms.job.job import Configuration
-from fgbg.transforms.pixels import pictures
+from fgbg.transforms.pixels import codec
 from fgbg.transforms.pixels.coding import MILLIMETRES_MAX
 from fgbg.transforms.pixels.compositing import MASK_THRESHOLD
 from fgbg.transforms.pixels.pictures import Array
@@ -74,7 +74,7 @@ class FileSample(Sample):
         name = self.row[kind]
         data = self.read(kind)
         try:
-            image = pictures.decode(data, name)
+            image = codec.decode(data, name)
         except ValueError as error:
             raise SampleError(f"{name}: cannot be decoded") from error
         width, height = self.configuration.size

@@ -25,7 +25,7 @@ from fgbg.transforms.dataset import manifest
 from fgbg.transforms.dataset.samples import opener
 from fgbg.transforms.job import job as jobs
 from fgbg.transforms.job.job import Job
-from fgbg.transforms.pixels import pictures
+from fgbg.transforms.pixels import codec
 
 
 def load(path: str | os.PathLike[str], split: str, seed: int | None = None) -> Any:
@@ -98,7 +98,7 @@ def torch_dataset(path: str | os.PathLike[str], split: str) -> Any:
             # Rows stay in Arrow's memory, which forked workers share; as Python's objects each
             # worker would copy them all.
             sample = open_sample(table.take([range(len(self))[i]]).to_pylist()[0])
-            bgr = pictures.decode(sample.overlay(), sample.row["overlay"])
+            bgr = codec.decode(sample.overlay(), sample.row["overlay"])
             images = {
                 "overlay": cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB).transpose(2, 0, 1),
                 "mask": (sample.mask() // 255)[None],

@@ -11,7 +11,7 @@ from fgbg.files import storage
 from fgbg.transforms.dataset.file_samples import depth_in_metres
 from fgbg.transforms.dataset.record_samples import RecordReader
 from fgbg.transforms.job.job import Job
-from fgbg.transforms.pixels import pictures, sheet
+from fgbg.transforms.pixels import codec, sheet
 from fgbg.transforms.pixels.coding import decode_mask
 from fgbg.transforms.pixels.pictures import Array
 from fgbg.transforms.pixels.sheet import Cell, coloured_depth, grey_depth
@@ -64,14 +64,14 @@ def _load(
     images: dict[str, NDArray[Any]] = {}
     if reader is not None:
         record = reader.sample(row)
-        images = {"overlay": pictures.decode(record.overlay, row["overlay"])}
+        images = {"overlay": codec.decode(record.overlay, row["overlay"])}
         images["mask"] = decode_mask(record.mask_png)
         if record.depth_png is not None:
             images["depth"] = decode_depth(record.depth_png)
     else:
         for kind in kinds:
             path = storage.join(output, row[kind])
-            images[kind] = pictures.decode(storage.storage_for(path).read(path), path)
+            images[kind] = codec.decode(storage.storage_for(path).read(path), path)
     if "depth" in images:
         images["depth"] = depth_in_metres(images["depth"], job.configuration)
     return images

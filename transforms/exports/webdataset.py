@@ -18,7 +18,6 @@ import tarfile
 from collections.abc import Iterable, Iterator
 from typing import IO, Any
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -28,6 +27,7 @@ from fgbg.files.whole_file import whole_file
 from fgbg.transforms.dataset import credits
 from fgbg.transforms.dataset.sample import Sample
 from fgbg.transforms.job.job import Job
+from fgbg.transforms.pixels import codec
 from fgbg.transforms.pixels.coding import KINDS
 
 INDEX = "index.json"
@@ -104,7 +104,7 @@ def _members(job: Job, sample: Sample) -> bytes:
 
 
 def _png(image: NDArray[Any]) -> bytes:
-    return cv2.imencode(".png", np.ascontiguousarray(image))[1].tobytes()
+    return codec.encode(".png", np.ascontiguousarray(image))
 
 
 def _description(job: Job, sample: Sample) -> bytes:

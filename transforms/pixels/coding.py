@@ -8,8 +8,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from fgbg.models.resizing import resize_all
 from fgbg.transforms.job.job import Configuration
-from fgbg.transforms.pixels import pictures, png_mask
+from fgbg.transforms.pixels import codec, png_mask
 from fgbg.transforms.pixels.jpeg import splice as jpeg_splice
 from fgbg.transforms.pixels.pictures import Array
 
@@ -36,10 +37,11 @@ def stored_depth(metres: NDArray[np.float32], size: tuple[int, int]) -> NDArray[
     Returns:
         uint16 [K, height, width]; 65.535 m and more is 65535.
     """
-    if (metres.shape[2], metres.shape[1]) != size:
-        shrinks = size[0] <= metres.shape[2] and size[1] <= metres.shape[1]
-        how = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
-        metres = np.stack([cv2.resize(m, size, interpolation=how) for m in metres])
+    return millimetres(resize_all(metres, size))
+
+
+def millimetres(metres: NDArray[np.float32]) -> NDArray[np.uint16]:
+    """Depth as 16 bits have it, of any shape; 65.535 m and more is 65535."""
     return np.rint(np.clip(metres * np.float32(1000), 0, MILLIMETRES_MAX)).astype(np.uint16)
 
 
@@ -79,9 +81,9 @@ def encode(kind: str, image: NDArray[Any], c: Configuration) -> bytes:
         interval = jpeg_splice.best_interval(image.shape[1], 3)
         return jpeg_splice.encode_whole(image, c.image_quality, interval)
     if kind == "depth" and c.depth_format == "png16":
-        return _imencode(".png", image, [])
+        return codec.encode(".png", image)
     image = depth_to_8_bit(image, c.depth_range_m)
-    return _imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, c.image_quality])
+    return codec.encode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, c.image_quality])
 
 
 def encode_mask(mask: Array) -> bytes:
@@ -99,7 +101,7 @@ def decode_mask(png: bytes) -> Array:
     Raises:
         ValueError: It cannot be decoded, or holds other values than 0 and 1.
     """
-    mask = pictures.decode(png, "mask")
+    mask = codec.decode(png, "mask")
     if mask.ndim != 2 or mask.dtype != np.uint8 or mask.max(initial=0) > 1:
         raise ValueError(f"not a mask of 0 and 1, but {mask.dtype} {mask.shape}")
     return mask * np.uint8(255)
@@ -108,10 +110,3 @@ def decode_mask(png: bytes) -> Array:
 def mask_quality(c: Configuration) -> int:
     """The JPEG quality of masks."""
     return max(MASK_QUALITY, c.image_quality)
-
-
-def _imencode(extension: str, image: NDArray[Any], flags: list[int]) -> bytes:
-    done, data = cv2.imencode(extension, image, flags)
-    if not done:
-        raise ValueError(f"OpenCV could not encode a {extension} of {image.shape}")
-    return data.tobytes()

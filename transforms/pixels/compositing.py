@@ -16,15 +16,14 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from fgbg.transforms.pixels.jpeg.splice import SplicedBackground
-from fgbg.transforms.pixels.jpeg.stacks import Extents
+from fgbg.models.resizing import resize
 from fgbg.transforms.pixels.pictures import Array, resize_cutout
 from fgbg.transforms.pixels.placement import Box
 
 MASK_THRESHOLD = 128
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, eq=False)  # compared as objects, for caches to go by them
 class Background:
     """A background, ready to be composed on.
 
@@ -32,19 +31,16 @@ class Background:
         canvas: uint8 BGR [canvas height, canvas width, 3].
         stored: The same at stored size.
         sums: float64 [2, 3]: sums and sums of squares of `stored` per channel (B, G, R).
-        jpegs: `stored` as JPEG, by quality: kept here by pixels.encode_unit, to be kept as long
-            as the pixels are.
     """
 
     canvas: Array
     stored: Array
     sums: NDArray[np.float64]
-    jpegs: dict[int, SplicedBackground] = dataclasses.field(default_factory=dict)
 
     @classmethod
     def of(cls, canvas: Array, size: tuple[int, int]) -> Background:
         """Prepares a canvas for a stored size (width, height)."""
-        stored = reduce_to(canvas, size)
+        stored = resize(canvas, size)
         return cls(canvas, stored, channel_sums(stored))
 
 
@@ -64,7 +60,7 @@ class Part(NamedTuple):
     box: Box
     overlay: Array
     mask: Array
-    extents: Extents | None
+    extents: NDArray[np.intp] | None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -155,19 +151,6 @@ def _blend(background: Array, weighted: NDArray[np.uint16], rest: NDArray[np.uin
     return cv2.convertScaleAbs(total, alpha=1 / 255)
 
 
-def reduce_to(image: Array, size: tuple[int, int]) -> Array:
-    """Reduces by the mean over each pixel's area, or enlarges linearly.
-
-    Args:
-        image: uint8 [height, width] or [height, width, 3].
-        size: Width and height.
-    """
-    if (image.shape[1], image.shape[0]) == size:
-        return image
-    shrinks = size[0] <= image.shape[1] and size[1] <= image.shape[0]
-    return cv2.resize(image, size, interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR)
-
-
 def channel_sums(bgr: Array) -> NDArray[np.float64]:
     """Sums and sums of squares per channel: float64 [2, 3], exact for pictures below 2**37 px."""
     squares = bgr.astype(np.uint16)
@@ -188,7 +171,7 @@ class _Cover(NamedTuple):
     mask: Array
     tight: Box
     area: int
-    extents: Extents | None
+    extents: NDArray[np.intp] | None
 
 
 def compose_unit(
@@ -243,7 +226,7 @@ def compose_unit(
         if step_x == canvas_width:  # no integer ratio: the whole picture is one block
             x1, y1 = size
         box = Box(x0, y0, x1 - x0, y1 - y0)
-        overlay = reduce_to(touched, (box.width, box.height))
+        overlay = resize(touched, (box.width, box.height))
         key = (top - place.y, left - place.x, bottom - top, right - left, above, before)
         # Without a ratio `above` and `before` are the place itself.
         cover = covers.get(key)
@@ -266,13 +249,13 @@ def _cover(opacity: Array, size: tuple[int, int]) -> _Cover:
         opacity: uint8 [h, w], alpha in canvas pixels.
         size: Width and height of the box in stored pixels.
     """
-    reduced = reduce_to(opacity, size)
+    reduced = resize(opacity, size)
     mask = cv2.threshold(reduced, MASK_THRESHOLD - 1, 255, cv2.THRESH_BINARY)[1]
     tight = Box(*cv2.boundingRect(mask))
     return _Cover(mask, tight, cv2.countNonZero(mask), _extents(opacity, size))
 
 
-def _extents(opacity: Array, size: tuple[int, int]) -> Extents | None:
+def _extents(opacity: Array, size: tuple[int, int]) -> NDArray[np.intp] | None:
     """As in `Part`; None where a stored pixel is no whole number of canvas pixels."""
     height, width = opacity.shape
     if width % size[0] or height % size[1]:

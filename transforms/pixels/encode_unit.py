@@ -6,6 +6,7 @@ They are, byte for byte, what pixels.coding.encode gives for whole pictures one 
 from __future__ import annotations
 
 import functools
+from weakref import WeakKeyDictionary
 
 import numpy as np
 
@@ -15,6 +16,9 @@ from fgbg.transforms.pixels.compositing import Background, Composed, inside
 from fgbg.transforms.pixels.jpeg import splice as jpeg_splice
 from fgbg.transforms.pixels.jpeg.splice import SplicedBackground
 from fgbg.transforms.pixels.placement import Box
+
+# Backgrounds as JPEG, by quality, kept as long as their pixels are.
+_coded: WeakKeyDictionary[Background, dict[int, SplicedBackground]] = WeakKeyDictionary()
 
 
 def encode_pixels(pixels: Composed, c: Configuration) -> dict[str, list[bytes]]:
@@ -58,12 +62,11 @@ def _masks_as_png(pixels: Composed, value: int) -> list[bytes]:
 
 
 def _coded_background(background: Background, quality: int) -> SplicedBackground:
-    coded = background.jpegs.get(quality)
-    if coded is None:
+    of_background = _coded.setdefault(background, {})
+    if quality not in of_background:
         interval = jpeg_splice.best_interval(background.stored.shape[1], 3)
-        coded = jpeg_splice.prepare(background.stored, quality, interval)
-        background.jpegs[quality] = coded
-    return coded
+        of_background[quality] = jpeg_splice.prepare(background.stored, quality, interval)
+    return of_background[quality]
 
 
 @functools.lru_cache(maxsize=8)

@@ -16,6 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 
+from fgbg.models import resizing
+from fgbg.transforms.pixels import codec
+
 Array = NDArray[np.uint8]
 
 MAX_PIXELS = 64_000_000
@@ -190,11 +193,7 @@ def resize(image: Array, size: tuple[int, int]) -> Array:
         image: uint8 [height, width, channels].
         size: Width and height.
     """
-    height, width = image.shape[:2]
-    if (width, height) == size:
-        return image
-    shrinks = size[0] <= width and size[1] <= height
-    return cv2.resize(image, size, interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_CUBIC)
+    return resizing.resize(image, size, cv2.INTER_CUBIC)
 
 
 def resize_cutout(rgba: Array, size: tuple[int, int]) -> Array:
@@ -213,15 +212,12 @@ def resize_cutout(rgba: Array, size: tuple[int, int]) -> Array:
     height, width = rgba.shape[:2]
     if (width, height) == size:
         return rgba
-    shrinks = size[0] <= width and size[1] <= height
     opacity = rgba[..., 3].astype(np.float32) * np.float32(1 / 255)
     weighted = _for_colours(opacity)
     weighted *= rgba
-    weighted = cv2.resize(
-        weighted, size, interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_CUBIC
-    )
+    weighted = resizing.resize(weighted, size, cv2.INTER_CUBIC)
     alpha = np.clip(weighted[..., 3], 0, 255)
-    weighted *= _for_colours(255 / np.maximum(alpha, np.float32(1e-3)))
+    weighted *= _for_colours(np.asarray(255 / np.maximum(alpha, np.float32(1e-3)), np.float32))
     return np.rint(np.clip(weighted, 0, 255)).astype(np.uint8)
 
 
@@ -237,27 +233,9 @@ def encode_background(bgr: Array) -> bytes:
     """JPEG of a canvas at the highest quality, without chroma subsampling."""
     flags = [cv2.IMWRITE_JPEG_QUALITY, 100]
     flags += [cv2.IMWRITE_JPEG_SAMPLING_FACTOR, cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444]
-    return cv2.imencode(".jpg", bgr, flags)[1].tobytes()
+    return codec.encode(".jpg", bgr, flags)
 
 
 def encode_foreground(bgra: Array) -> bytes:
     """PNG of a cut-out; lossless."""
-    return cv2.imencode(".png", bgra)[1].tobytes()
-
-
-def decode(data: bytes, what: str) -> Array:
-    """Decodes a picture that this program has written, channels as stored.
-
-    Args:
-        data: The file's bytes.
-        what: Its name, for the error.
-
-    Raises:
-        ValueError: It cannot be decoded.
-    """
-    image = None
-    if data:
-        image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
-    if image is None:
-        raise ValueError(f"{what} cannot be decoded")
-    return image
+    return codec.encode(".png", bgra)

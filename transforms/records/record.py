@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fgbg.transforms.job.job import Job
-from fgbg.transforms.pixels import pictures
+from fgbg.transforms.pixels import codec
 from fgbg.transforms.pixels.coding import LABEL, encode_mask
 from fgbg.transforms.records import example as tf_example
 from fgbg.transforms.records.example import BYTES, FLOAT, INT64
@@ -149,7 +149,7 @@ def decode_depth(png: bytes) -> NDArray[np.uint16]:
     Raises:
         ValueError: It cannot be decoded, or is no grey 16-bit picture.
     """
-    depth = pictures.decode(png, "depth")
+    depth = codec.decode(png, "depth")
     if depth.ndim != 2 or depth.dtype != np.uint16:
         raise ValueError(f"not 16-bit grey, but {depth.dtype} {depth.shape}")
     return np.asarray(depth, np.uint16)

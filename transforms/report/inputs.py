@@ -15,6 +15,7 @@ from fgbg.files import storage
 from fgbg.files.ordered_map import in_order, threads_for
 from fgbg.transforms.dataset import catalogue
 from fgbg.transforms.job.job import BACKGROUNDS, FOREGROUNDS, InputPicture, Job
+from fgbg.transforms.pixels import codec
 from fgbg.transforms.pixels.pictures import Array
 from fgbg.transforms.report import alike
 
@@ -94,10 +95,9 @@ def inspect(output: str, job: Job) -> Inputs:
 def _decoded(path: str, mode: int) -> Array | None:
     """A stored picture; None where it cannot be read."""
     try:
-        data = np.frombuffer(storage.storage_for(path).read(path), np.uint8)
-    except OSError:
+        return codec.decode(storage.storage_for(path).read(path), path, mode)
+    except (OSError, ValueError):
         return None
-    return cv2.imdecode(data, mode) if data.size else None
 
 
 def _background(path: str, mode: int = cv2.IMREAD_COLOR) -> _Seen | None:

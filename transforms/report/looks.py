@@ -16,7 +16,7 @@ from fgbg.transforms.dataset import manifest
 from fgbg.transforms.dataset.sample import Sample, SampleError
 from fgbg.transforms.dataset.samples import opener
 from fgbg.transforms.job.job import Job
-from fgbg.transforms.pixels import pictures
+from fgbg.transforms.pixels import codec
 from fgbg.transforms.pixels.pictures import Array
 from fgbg.transforms.pixels.sheet import coloured_depth, grey_depth
 
@@ -98,7 +98,7 @@ def read(sample: Sample) -> Pictures:
     """
     try:
         file = sample.overlay()
-        overlay = pictures.decode(file, sample.row["overlay"])
+        overlay = codec.decode(file, sample.row["overlay"])
     except SampleError:
         raise
     except ValueError as error:
@@ -203,8 +203,8 @@ def _fitted(found: Pictures) -> Pictures:
 
 def _addresses(fitted: Pictures, end_m: float) -> Iterator[tuple[str, str]]:
     yield "overlay", _data("jpeg", fitted.file) if fitted.file else _jpeg(fitted.overlay)
-    bilevel = cv2.imencode(".png", fitted.mask, [cv2.IMWRITE_PNG_BILEVEL, 1])[1]
-    yield "mask", _data("png", bilevel.tobytes())
+    bilevel = codec.encode(".png", fitted.mask, [cv2.IMWRITE_PNG_BILEVEL, 1])
+    yield "mask", _data("png", bilevel)
     if fitted.depth_m is not None:
         grey, colours = depth_pictures(fitted.depth_m, end_m)
         yield "depth", _jpeg(grey)
@@ -226,13 +226,12 @@ def _fit(image: NDArray[Any]) -> NDArray[Any]:
 
 
 def _jpeg(image: Array) -> str:
-    data = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, _QUALITY])[1]
-    return _data("jpeg", data.tobytes())
+    return _data("jpeg", codec.encode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, _QUALITY]))
 
 
 def png_address(image: Array) -> str:
     """A data URI of a picture without loss."""
-    return _data("png", cv2.imencode(".png", image)[1].tobytes())
+    return _data("png", codec.encode(".png", image))
 
 
 def _data(kind: str, data: bytes) -> str:

@@ -14,7 +14,7 @@ from fgbg.transforms import meter
 from fgbg.transforms.job import commit
 from fgbg.transforms.job import job as jobs
 from fgbg.transforms.job.work_unit import WorkUnit, sample_numbers
-from fgbg.transforms.pixels import allocation, compositing, pictures, placement
+from fgbg.transforms.pixels import allocation, codec, compositing, placement
 from fgbg.transforms.pixels.compositing import Background, Composed
 from fgbg.transforms.pixels.pictures import Array
 from fgbg.transforms.pixels.placement import Box
@@ -65,7 +65,7 @@ class FailedUnit:
 
 def _load_background(output: str, version: str, number: int, size: tuple[int, int]) -> Background:
     path = storage.join(output, jobs.BACKGROUNDS, f"bg{number}.jpg")
-    canvas = pictures.decode(storage.storage_for(path).read(path), path)
+    canvas = codec.decode(storage.storage_for(path).read(path), path)
     return Background.of(canvas, size)
 
 
@@ -77,7 +77,7 @@ def _backgrounds(kept: int) -> Callable[[str, str, int, tuple[int, int]], Backgr
 @functools.lru_cache(maxsize=_FOREGROUNDS_KEPT)
 def _foreground(output: str, version: str, number: int) -> Array:
     path = storage.join(output, jobs.FOREGROUNDS, f"fg_{number}.png")
-    return pictures.decode(storage.storage_for(path).read(path), path)
+    return codec.decode(storage.storage_for(path).read(path), path)
 
 
 def compose(

@@ -12,13 +12,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fgbg.files import storage
+from fgbg.models.resizing import resize
 from fgbg.transforms import meter
 from fgbg.transforms.dataset.file_samples import depth_in_metres
 from fgbg.transforms.job import job as jobs
 from fgbg.transforms.job.job import Job
-from fgbg.transforms.pixels import pictures
+from fgbg.transforms.pixels import codec
 from fgbg.transforms.pixels.coding import KINDS, decode_mask, encode
-from fgbg.transforms.pixels.compositing import MASK_THRESHOLD, reduce_to
+from fgbg.transforms.pixels.compositing import MASK_THRESHOLD
 from fgbg.transforms.pixels.pictures import Array
 
 # A JPEG mask is this close to 0 or 255 everywhere: see fgbg.transforms.pixels.coding.MASK_QUALITY.
@@ -77,7 +78,7 @@ def check_pictures(
 
 
 def _decode(data: bytes, kind: str, in_record: bool) -> NDArray[Any]:
-    return decode_mask(data) if in_record and kind == "mask" else pictures.decode(data, kind)
+    return decode_mask(data) if in_record and kind == "mask" else codec.decode(data, kind)
 
 
 def _check_mask(mask: Array, row: dict[str, Any]) -> Iterator[str]:
@@ -99,9 +100,9 @@ def _background(output: str, version: str, number: int) -> Array:
     """The background as an overlay without foreground would be: reduced, coded and decoded."""
     job = jobs.read_cached(output, version)
     path = storage.join(output, jobs.BACKGROUNDS, f"bg{number}.jpg")
-    canvas = pictures.decode(storage.storage_for(path).read(path), path)
-    stored = reduce_to(canvas, job.configuration.size)
-    return pictures.decode(encode("overlay", stored, job.configuration), path)
+    canvas = codec.decode(storage.storage_for(path).read(path), path)
+    stored = resize(canvas, job.configuration.size)
+    return codec.decode(encode("overlay", stored, job.configuration), path)
 
 
 def _check_outside(overlay: Array, background: Array, job: Job, row: dict[str, Any]) -> str | None:

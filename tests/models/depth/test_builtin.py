@@ -102,7 +102,7 @@ def test_weights_of_another_network_are_refused(tmp_path, monkeypatch):
 @needs_weights
 def test_it_beats_guessing_by_a_quarter_on_rooms(shared_data):
     from benchmarks import depth_quality
-    from fgbg.pipeline.data_set.given_pictures import resize_map
+    from fgbg.models.resizing import resize
     from fgbg.pipeline.data_set.pairs import find_pairs
 
     pairs = [p for p in find_pairs(str(shared_data / "rgbd")) if "KITTI" not in p.dataset]
@@ -110,7 +110,7 @@ def test_it_beats_guessing_by_a_quarter_on_rooms(shared_data):
     said = []
     for pair, truth in zip(pairs, truths, strict=True):
         depth = load().predict(cv2.imread(pair.path)[None])[0]
-        said.append(resize_map(depth, truth.shape[::-1]))
+        said.append(resize(depth, truth.shape[::-1]))
     guessed = depth_quality.guesses(truths).values()
     for scaled in (False, True):
         best = min(depth_quality.abs_rel(g, truths, scaled) for g in guessed)

@@ -19,7 +19,7 @@ from fgbg.pipeline.commands import cutout
 from fgbg.pipeline.exit_codes import UserError
 from fgbg.transforms.dataset import catalogue
 from fgbg.transforms.dataset.catalogue import FOREGROUND
-from fgbg.transforms.pixels import pictures
+from fgbg.transforms.pixels import codec
 from tests.helpers import cutout_pictures as draw
 from tests.helpers.data_sets import ROOT, fgbg
 
@@ -223,7 +223,7 @@ def test_ctrl_c_ends_and_the_same_command_goes_on(
     assert process.returncode == 130 and "the same command" in error
     there = {path.name: path.stat().st_mtime_ns for path in output.glob("*.png")}
     assert 0 < len(there) < 7
-    assert all(pictures.decode((output / name).read_bytes(), name) is not None for name in there)
+    assert all(codec.decode((output / name).read_bytes(), name) is not None for name in there)
     assert main(command) == 0
     assert "Resuming" in capsys.readouterr().err
     assert len(list(output.glob("*.png"))) == 7

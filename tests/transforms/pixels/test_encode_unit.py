@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
+
 import cv2
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fgbg.transforms.pixels import coding
+from fgbg.transforms.pixels import coding, encode_unit
 from fgbg.transforms.pixels.compositing import Background, Composed, compose_unit
 from fgbg.transforms.pixels.encode_unit import encode_pixels
 from fgbg.transforms.pixels.placement import Box
@@ -64,8 +67,17 @@ def test_sizes_that_do_not_divide_the_canvas():
 def test_a_background_is_coded_once():
     pixels = unit(2, (64, 64), (32, 32))
     encode_pixels(pixels, configuration())
-    (first,) = pixels.background.jpegs.values()
+    (first,) = encode_unit._coded[pixels.background].values()
     encode_pixels(pixels, configuration())
-    assert next(iter(pixels.background.jpegs.values())) is first
+    assert next(iter(encode_unit._coded[pixels.background].values())) is first
     encode_pixels(pixels, configuration(image_quality=80))
-    assert set(pixels.background.jpegs) == {95, 80}
+    assert set(encode_unit._coded[pixels.background]) == {95, 80}
+
+
+def test_a_coded_background_is_kept_as_long_as_its_pixels():
+    pixels = unit(2, (64, 64), (32, 32))
+    encode_pixels(pixels, configuration())
+    gone = weakref.ref(encode_unit._coded[pixels.background][95].grid.picture)
+    del pixels
+    gc.collect()
+    assert gone() is None

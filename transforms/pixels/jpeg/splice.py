@@ -20,6 +20,7 @@ from collections.abc import Iterator, Sequence
 import cv2
 import numpy as np
 
+from fgbg.transforms.pixels import codec
 from fgbg.transforms.pixels.jpeg import stream as jpeg_stream
 from fgbg.transforms.pixels.jpeg.stacks import Extents, Grid, Stack, stacks
 from fgbg.transforms.pixels.pictures import Array
@@ -76,7 +77,7 @@ def encode_whole(picture: Array, quality: int, interval: int) -> bytes:
         quality: 1..100.
         interval: MCUs (of 16x16 pixels, grey 8x8) between restart markers; 0 for none.
     """
-    return _imencode(picture, _flags(quality, interval)).tobytes()
+    return codec.encode(".jpg", picture, _flags(quality, interval))
 
 
 def prepare(picture: Array, quality: int, interval: int) -> SplicedBackground:
@@ -89,10 +90,10 @@ def prepare(picture: Array, quality: int, interval: int) -> SplicedBackground:
             encodes whole pictures.
     """
     flags = _flags(quality, interval)
-    data = _imencode(picture, flags)
-    header = jpeg_stream.read_header(data.tobytes())
+    data = codec.encode(".jpg", picture, flags)
+    header = jpeg_stream.read_header(data)
     body = data[header.length :]
-    ends = jpeg_stream.segment_ends(body)
+    ends = jpeg_stream.segment_ends(np.frombuffer(body, np.uint8))
     width, height = header.mcu[0] * interval, header.mcu[1]
     mcus, rows = -(-picture.shape[1] // header.mcu[0]), -(-picture.shape[0] // height)
     columns = mcus // interval if interval and mcus % interval == 0 else 0
@@ -101,8 +102,8 @@ def prepare(picture: Array, quality: int, interval: int) -> SplicedBackground:
         grid=Grid(picture, (width, height), columns),
         flags=flags,
         size_at=header.size_at,
-        header=data[: header.length].tobytes(),
-        body=body.tobytes(),
+        header=data[: header.length],
+        body=body,
         offsets=[0, *ends.tolist()] if columns and as_told else [],
     )
 
@@ -130,7 +131,7 @@ def encode(
         for i, box in touched.items():
             picture = background.grid.picture.copy()
             picture[box.y : box.y + box.height, box.x : box.x + box.width] = patches[i]
-            files[i] = _imencode(picture, background.flags).tobytes()
+            files[i] = codec.encode(".jpg", picture, background.flags)
         return files
     for stack in stacks(background.grid, touched, patches, extents):
         for i, file in zip(stack.members, _encode_stack(background, stack), strict=True):
@@ -143,16 +144,9 @@ def _flags(quality: int, interval: int) -> tuple[int, ...]:
     return (*flags, cv2.IMWRITE_JPEG_RST_INTERVAL, interval) if interval else flags
 
 
-def _imencode(picture: Array, flags: tuple[int, ...]) -> Array:
-    done, data = cv2.imencode(".jpg", picture, flags)
-    if not done:
-        raise ValueError(f"OpenCV could not encode a JPEG of {picture.shape}")
-    return data
-
-
 def _encode_stack(background: SplicedBackground, stack: Stack) -> Iterator[bytes]:
     """Encodes a stack and puts its segments into the background's: a file for each member."""
-    data = _imencode(stack.pixels, background.flags)
+    data = codec.encode_to_array(".jpg", stack.pixels, background.flags)
     _check_header(background, data)
     offsets = background.offsets
     body = memoryview(background.body)

@@ -11,6 +11,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
+from fgbg.transforms.pixels import codec
 from fgbg.transforms.pixels.jpeg import splice as jpeg_splice
 from fgbg.transforms.pixels.jpeg import stacks as jpeg_stacks
 from fgbg.transforms.pixels.jpeg import stream as jpeg_stream
@@ -168,8 +169,10 @@ def test_an_interval_that_does_not_divide_a_row_is_encoded_whole(interval):
 
 
 def test_an_encoder_that_ignores_the_interval_is_not_spliced(monkeypatch):
-    plain = jpeg_splice._imencode
-    monkeypatch.setattr(jpeg_splice, "_imencode", lambda image, flags: plain(image, flags[:2]))
+    plain = codec.encode_to_array
+    monkeypatch.setattr(
+        codec, "encode_to_array", lambda e, image, flags: plain(e, image, flags[:2])
+    )
     rng = np.random.default_rng(0)
     background, patch = picture(rng, 64, 64, 3), picture(rng, 10, 10, 3)
     prepared = jpeg_splice.prepare(background, 90, 2)
@@ -181,10 +184,10 @@ def test_an_encoder_that_ignores_the_interval_is_not_spliced(monkeypatch):
 
 def test_an_encoder_that_changes_its_tables_is_noticed(monkeypatch):
     # Optimised Huffman tables fit one picture: segments of another mean nothing beside them.
-    plain = jpeg_splice._imencode
+    plain = codec.encode_to_array
     optimise = (cv2.IMWRITE_JPEG_OPTIMIZE, 1)
     monkeypatch.setattr(
-        jpeg_splice, "_imencode", lambda image, flags: plain(image, (*flags, *optimise))
+        codec, "encode_to_array", lambda e, image, flags: plain(e, image, (*flags, *optimise))
     )
     rng = np.random.default_rng(0)
     prepared = jpeg_splice.prepare(picture(rng, 64, 64, 3), 90, 2)
