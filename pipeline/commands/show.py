@@ -15,7 +15,7 @@ from fgbg.pipeline.data_set.finished import Finished, open_finished
 from fgbg.pipeline.exit_codes import OK, UserError
 from fgbg.pipeline.options import parser as options
 from fgbg.transforms.dataset.sample import SampleError
-from fgbg.transforms.dataset.samples import opener
+from fgbg.transforms.dataset.samples import open_reader
 from fgbg.transforms.report import looks
 from fgbg.transforms.report.sheet import sheet
 
@@ -59,7 +59,7 @@ def main(arguments: list[str]) -> int:
     with open_finished(trim_slash(asked.output)) as found:
         row = _row(found, asked.key)
         try:
-            sample = opener(found.output, found.job)(row)
+            sample = open_reader(found.output, found.job).sample(row)
             drawn = sheet(row, looks.read(sample))
         except (SampleError, OSError) as error:
             raise UserError(f"{found.output}: {error}") from error

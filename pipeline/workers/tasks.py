@@ -23,10 +23,11 @@ from fgbg.transforms.cutout.method import Method
 from fgbg.transforms.cutout.record import Task
 from fgbg.transforms.cutout.steps import cut_out
 from fgbg.transforms.dataset.sample import SampleError
+from fgbg.transforms.dataset.samples import open_reader
 from fgbg.transforms.job import commit
 from fgbg.transforms.job import job as jobs
 from fgbg.transforms.records import shards
-from fgbg.transforms.steps.convert import Source, convert_unit
+from fgbg.transforms.steps.convert import convert_unit
 from fgbg.transforms.steps.verify import verify
 
 
@@ -118,7 +119,7 @@ def convert_slice(part: Slice, source: str, source_version: str, target: str, ve
         target: The new data set.
         version: The version of its job.
     """
-    read = Source(source, jobs.read_cached(source, source_version))
+    reader = open_reader(source, jobs.read_cached(source, source_version))
     job = jobs.read_cached(target, version)
     done = commit.committed(target)
     for place, unit in enumerate(sorted(commit.committed(source))):
@@ -127,7 +128,7 @@ def convert_slice(part: Slice, source: str, source_version: str, target: str, ve
             continue
         meter.begin(number)
         try:
-            record = convert_unit(read, target, job, unit)
+            record = convert_unit(reader, target, job, unit)
             commit.write(target, record)
         except (SampleError, FileNotFoundError) as error:
             commit.write_failure(target, unit, "Convert", str(error))

@@ -22,10 +22,9 @@ import pyarrow.parquet as pq
 
 from fgbg.files import storage
 from fgbg.transforms.dataset import manifest
-from fgbg.transforms.dataset.samples import opener
+from fgbg.transforms.dataset.samples import open_reader
 from fgbg.transforms.job import job as jobs
 from fgbg.transforms.job.job import Job
-from fgbg.transforms.pixels import codec
 
 
 def load(path: str | os.PathLike[str], split: str, seed: int | None = None) -> Any:
@@ -88,7 +87,7 @@ def torch_dataset(path: str | os.PathLike[str], split: str) -> Any:
     import torch.utils.data
 
     folder, job, table = _rows(path, split)
-    open_sample = opener(folder, job)
+    reader = open_reader(folder, job)
 
     class Samples(torch.utils.data.Dataset):
         def __len__(self) -> int:
@@ -97,8 +96,8 @@ def torch_dataset(path: str | os.PathLike[str], split: str) -> Any:
         def __getitem__(self, i: int) -> dict[str, Any]:
             # Rows stay in Arrow's memory, which forked workers share; as Python's objects each
             # worker would copy them all.
-            sample = open_sample(table.take([range(len(self))[i]]).to_pylist()[0])
-            bgr = codec.decode(sample.overlay(), sample.row["overlay"])
+            sample = reader.sample(table.take([range(len(self))[i]]).to_pylist()[0])
+            bgr = sample.decode("overlay", sample.overlay())
             images = {
                 "overlay": cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB).transpose(2, 0, 1),
                 "mask": (sample.mask() // 255)[None],

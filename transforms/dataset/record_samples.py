@@ -4,101 +4,122 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-import io
 import itertools
+from collections.abc import Callable
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 from fgbg.files import storage
-from fgbg.transforms.dataset.sample import Sample, SampleError
+from fgbg.transforms.dataset import manifest
+from fgbg.transforms.dataset.sample import Sample, SampleError, SampleReader
 from fgbg.transforms.job import commit
+from fgbg.transforms.job.commit import Commit
 from fgbg.transforms.job.job import Job
 from fgbg.transforms.job.work_unit import WorkUnit, unit_of_sample
-from fgbg.transforms.pixels import coding
-from fgbg.transforms.pixels.pictures import Array
 from fgbg.transforms.records import file as tfrecord_file
 from fgbg.transforms.records import record as records
 from fgbg.transforms.records import shards
-from fgbg.transforms.records.file import RecordError
-from fgbg.transforms.records.plan import record_name
+from fgbg.transforms.records.plan import Shard, record_name
 from fgbg.transforms.records.record import Record
 
 # Units whose places of records are remembered: more than stand mixed in a window of sample_rows.
 _UNITS_KEPT = 16_384
 
 
-class RecordReader:
+@dataclasses.dataclass(frozen=True)
+class Frame:
+    """The bytes that should be one record, by the plan of the shards and its commit record.
+
+    Attributes:
+        shard: The file that they were read from.
+        index: Which record of the file they are.
+        offset: Where they begin in the file.
+        framed: The bytes, nothing of them checked.
+    """
+
+    shard: Shard
+    index: int
+    offset: int
+    framed: bytes
+
+    @property
+    def name(self) -> str:
+        """The record as the manifest names it."""
+        return record_name(self.shard, self.index)
+
+    def data(self) -> bytes:
+        """The record's tf.Example.
+
+        Raises:
+            RecordError: It is damaged.
+        """
+        return tfrecord_file.unframe(self.framed, self.index, self.offset)
+
+
+class RecordReader(SampleReader):
     """Finds and reads records.
 
     Args:
         output: The data set, finished.
         job: Its job.
 
+    Attributes:
+        places: Where each unit's records are.
+
     Raises:
         SampleError: It has no shards.
     """
 
     def __init__(self, output: str, job: Job) -> None:
+        super().__init__(output, job)
         plan = shards.read_plan(output)
         if plan is None:
             raise SampleError(f"{output}: it has no shards; run fgbg generate again")
-        self._output = output
-        self._configuration = job.configuration
-        self._places = plan.places()
+        self.places = plan.places()
         self._ends = functools.lru_cache(_UNITS_KEPT)(self._read_ends)
 
-    def unit(self, unit: WorkUnit) -> list[Record]:
-        """All records of a unit, by one read.
+    def sample(self, row: dict[str, Any]) -> RecordSample:
+        c = self.job.configuration
 
-        Raises:
-            SampleError: They are missing or damaged.
-        """
-        shard, index, offset = self._places[unit]
-        data = self._read(shard.path, offset, self._ends(unit)[-1])
-        found = []
-        try:
-            for _, record in tfrecord_file.read_frames(io.BytesIO(data)):
-                found.append(records.of_record(record))
-        except (RecordError, ValueError) as error:
-            raise SampleError(f"{record_name(shard, index + len(found))}: {error}") from error
-        return found
+        def load() -> Frame:
+            unit, i = unit_of_sample(c.placements, c.mirror, row["bg"], row["fg"], row["number"])
+            return self.frames(unit, slice(i, i + 1))[0]
 
-    def sample(self, row: dict[str, Any]) -> Record:
-        """One record.
+        return RecordSample(row, c, load)
+
+    def unit(self, record: Commit) -> list[Sample]:
+        rows = manifest.table(self.job, [record], self.places).to_pylist()
+        return [
+            RecordSample(row, self.job.configuration, lambda frame=frame: frame)  # type: ignore[misc]
+            for row, frame in zip(rows, self.frames(record.unit), strict=True)
+        ]
+
+    def frames(self, unit: WorkUnit, chosen: slice = slice(None)) -> list[Frame]:
+        """Records of a unit, by one read.
 
         Args:
-            row: The sample's row of the manifest.
+            unit: The unit, one of `places`.
+            chosen: Which of its records, one or more that follow each other; all by default.
 
         Raises:
-            SampleError: It is missing or damaged, or another sample's.
+            SampleError: Their shard is missing.
+            FileNotFoundError: The unit has no commit record.
         """
-        c = self._configuration
-        unit, i = unit_of_sample(c.placements, c.mirror, row["bg"], row["fg"], row["number"])
-        shard, index, offset = self._places[unit]
-        ends = self._ends(unit)
-        begin = ends[i - 1] if i else 0
-        name = record_name(shard, index + i)
-        data = self._read(shard.path, offset + begin, ends[i] - begin)
+        shard, index, offset = self.places[unit]
+        bounds = list(itertools.pairwise((0, *self._ends(unit))))
+        first, end = bounds[chosen][0][0], bounds[chosen][-1][1]
+        path = storage.join(self.output, shard.path)
         try:
-            found = records.of_record(tfrecord_file.unframe(data, index + i, offset + begin))
-        except ValueError as error:
-            raise SampleError(f"{name}: {error}") from error
-        if found.key != row["key"]:
-            raise SampleError(f"{name}: holds {found.key}, not {row['key']}")
-        return found
+            data = storage.storage_for(path).read_range(path, offset + first, end - first)
+        except FileNotFoundError as error:
+            raise SampleError(f"{shard.path}: missing") from error
+        return [
+            Frame(shard, index + i, offset + begin, data[begin - first : stop - first])
+            for i, (begin, stop) in list(enumerate(bounds))[chosen]
+        ]
 
     def _read_ends(self, unit: WorkUnit) -> list[int]:
         """Where each record of a unit ends, in bytes from the first one's beginning."""
-        return list(itertools.accumulate(commit.read(self._output, unit).columns["record_bytes"]))
-
-    def _read(self, name: str, offset: int, length: int) -> bytes:
-        path = storage.join(self._output, name)
-        try:
-            return storage.storage_for(path).read_range(path, offset, length)
-        except FileNotFoundError as error:
-            raise SampleError(f"{name}: missing") from error
+        return list(itertools.accumulate(commit.read(self.output, unit).columns["record_bytes"]))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -106,29 +127,24 @@ class RecordSample(Sample):
     """A sample in a shard; it is read when something of it is asked for, and then kept.
 
     Attributes:
-        reader: Of its data set.
+        load: Reads it.
     """
 
-    reader: RecordReader
+    load: Callable[[], Frame]
 
     @functools.cached_property
     def record(self) -> Record:
         """The whole record."""
-        return self.reader.sample(self.row)
-
-    def overlay(self) -> bytes:
-        return self.record.overlay
-
-    def mask(self) -> Array:
+        frame = self.load()
         try:
-            return coding.decode_mask(self.record.mask_png)
+            found = records.of_record(frame.data())
         except ValueError as error:
-            raise SampleError(f"{self.row['key']}: its mask: {error}") from error
+            raise SampleError(f"{frame.name}: {error}") from error
+        if found.key != self.row["key"]:
+            raise SampleError(f"{frame.name}: holds {found.key}, not {self.row['key']}")
+        return found
 
-    def millimetres(self) -> NDArray[np.uint16]:
-        if self.record.depth_png is None:
-            raise SampleError(f"{self.row['key']}: its record has no depth")
-        try:
-            return records.decode_depth(self.record.depth_png)
-        except ValueError as error:
-            raise SampleError(f"{self.row['key']}: its depth: {error}") from error
+    def coded(self, kind: str) -> bytes:
+        if kind not in self.record.pictures:
+            raise SampleError(f"{self.row['key']}: its record has no {kind}")
+        return self.record.pictures[kind]

@@ -1,4 +1,4 @@
-"""The samples of a finished data set, one after the other, whatever form they are stored in.
+"""The samples of a finished data set: here alone it is decided which form they are read in.
 
 A sample knows its row of the manifest and reads its pictures when it is asked for them, so that
 whoever needs masks only reads nothing else, and `ordered_map.in_order` can do the reading and
@@ -7,27 +7,26 @@ decoding of many at once.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from typing import Any
+from collections.abc import Iterator
 
-from fgbg.transforms.dataset.file_samples import FileSample
-from fgbg.transforms.dataset.record_samples import RecordReader, RecordSample
+from fgbg.transforms.dataset.file_samples import FileReader
+from fgbg.transforms.dataset.record_samples import RecordReader
 from fgbg.transforms.dataset.rows import mixed_rows, ordered_rows
 from fgbg.transforms.dataset.sample import Sample
 from fgbg.transforms.job.job import Job
 
 
-def opener(output: str, job: Job) -> Callable[[dict[str, Any]], Sample]:
-    """A function from a row of the manifest to its sample, for either form of data set.
+def open_reader(output: str, job: Job) -> FileReader | RecordReader:
+    """The reader of a data set's samples, for the form that it has.
+
+    Args:
+        output: The data set.
+        job: Its job.
 
     Raises:
         SampleError: There are no shards where there should be.
     """
-    c = job.configuration
-    if not c.in_records:
-        return lambda row: FileSample(row, c, output)
-    reader = RecordReader(output, job)
-    return lambda row: RecordSample(row, c, reader)
+    return (RecordReader if job.configuration.in_records else FileReader)(output, job)
 
 
 def read_samples(
@@ -49,6 +48,6 @@ def read_samples(
     Raises:
         SampleError: There are no shards where there should be.
     """
-    yield from map(
-        opener(output, job), (mixed_rows if mixed else ordered_rows)(manifest_path, split)
-    )
+    reader = open_reader(output, job)
+    for row in (mixed_rows if mixed else ordered_rows)(manifest_path, split):
+        yield reader.sample(row)

@@ -8,14 +8,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fgbg.files import storage
-from fgbg.transforms.dataset.file_samples import depth_in_metres
-from fgbg.transforms.dataset.record_samples import RecordReader
+from fgbg.transforms.dataset.sample import Sample
+from fgbg.transforms.dataset.samples import open_reader
 from fgbg.transforms.job.job import Job
-from fgbg.transforms.pixels import codec, sheet
-from fgbg.transforms.pixels.coding import decode_mask
+from fgbg.transforms.pixels import sheet
+from fgbg.transforms.pixels.coding import KINDS, depth_in_metres
 from fgbg.transforms.pixels.pictures import Array
 from fgbg.transforms.pixels.sheet import Cell, coloured_depth, grey_depth
-from fgbg.transforms.records.record import decode_depth
 
 FOLDER = "PlotImages"
 ROWS = 24
@@ -37,9 +36,9 @@ def write_sheets(output: str, job: Job, rows: list[dict[str, Any]]) -> None:
     """
     if not rows:
         return
-    kinds = [kind for kind in ("overlay", "mask", "depth") if rows[0][kind]]
-    reader = RecordReader(output, job) if job.configuration.in_records else None
-    loaded = [_load(output, row, kinds, job, reader) for row in rows]
+    kinds = [kind for kind in KINDS if rows[0][kind]]
+    reader = open_reader(output, job)
+    loaded = [_load(reader.sample(row), kinds) for row in rows]
     far = max((float(images["depth"].max()) for images in loaded if "depth" in images), default=0)
     drawn = [_drawn(images, far or 1.0) for images in loaded]
     titles = [f"{row['key']} ({row['split']})" for row in rows]
@@ -57,23 +56,12 @@ def write_sheets(output: str, job: Job, rows: list[dict[str, Any]]) -> None:
     _save(output, "rows", side_by_side, 2 * len(drawn[0]))
 
 
-def _load(
-    output: str, row: dict[str, Any], kinds: list[str], job: Job, reader: RecordReader | None
-) -> dict[str, NDArray[Any]]:
-    """The pictures of a row: uint8 BGR, uint8 of 0 and 255, and float32 metres."""
-    images: dict[str, NDArray[Any]] = {}
-    if reader is not None:
-        record = reader.sample(row)
-        images = {"overlay": codec.decode(record.overlay, row["overlay"])}
-        images["mask"] = decode_mask(record.mask_png)
-        if record.depth_png is not None:
-            images["depth"] = decode_depth(record.depth_png)
-    else:
-        for kind in kinds:
-            path = storage.join(output, row[kind])
-            images[kind] = codec.decode(storage.storage_for(path).read(path), path)
+def _load(sample: Sample, kinds: list[str]) -> dict[str, NDArray[Any]]:
+    """The pictures of a sample: uint8 BGR, uint8 as stored, and float32 metres."""
+    images = {kind: sample.decode(kind, sample.coded(kind)) for kind in kinds}
     if "depth" in images:
-        images["depth"] = depth_in_metres(images["depth"], job.configuration)
+        range_m = sample.configuration.depth_range_m
+        images["depth"] = depth_in_metres(images["depth"], range_m)
     return images
 
 

@@ -51,6 +51,19 @@ def depth_to_8_bit(millimetres: NDArray[np.uint16], range_m: float) -> Array:
     return np.rint(np.minimum(scaled, 255)).astype(np.uint8)
 
 
+def depth_from_8_bit(stored: Array, range_m: float) -> NDArray[np.uint16]:
+    """Millimetres of 8-bit depth, where 255 is range_m metres: off by up to range_m / 510."""
+    scaled = stored * (1000 * range_m / 255)
+    return np.rint(np.minimum(scaled, MILLIMETRES_MAX)).astype(np.uint16)
+
+
+def depth_in_metres(stored: NDArray[Any], range_m: float) -> NDArray[np.float32]:
+    """Metres of decoded depth: uint16 millimetres, or uint8 where 255 is range_m metres."""
+    if stored.dtype == np.uint16:
+        return stored.astype(np.float32) / np.float32(1000)
+    return stored.astype(np.float32) * np.float32(range_m / 255)
+
+
 def suffixes(c: Configuration) -> dict[str, str]:
     """The file name extension of every kind that a data set has."""
     found = {"overlay": ".jpg", "mask": f".{c.mask_format}"}
@@ -84,6 +97,31 @@ def encode(kind: str, image: NDArray[Any], c: Configuration) -> bytes:
         return codec.encode(".png", image)
     image = depth_to_8_bit(image, c.depth_range_m)
     return codec.encode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, c.image_quality])
+
+
+def decode(kind: str, data: bytes, c: Configuration) -> NDArray[Any]:
+    """One picture from what `encode` returned for it.
+
+    Args:
+        kind: "overlay", "mask" or "depth".
+        data: Its file.
+        c: The data set's configuration.
+
+    Returns:
+        At stored size: uint8 BGR [h, w, 3]; the mask, uint8 [h, w], near 0 or 255 after JPEG and
+        exact otherwise; depth [h, w], uint16 in millimetres or uint8 as in `depth_to_8_bit`.
+
+    Raises:
+        ValueError: It cannot be decoded, or has another shape.
+    """
+    try:
+        image = decode_mask(data) if kind == "mask" and c.in_records else codec.decode(data, kind)
+    except ValueError as error:
+        raise ValueError(f"cannot be decoded ({len(data)} bytes)") from error
+    expected = (c.size[1], c.size[0], 3) if kind == "overlay" else (c.size[1], c.size[0])
+    if image.shape != expected:
+        raise ValueError(f"has shape {image.shape}, not {expected}")
+    return image
 
 
 def encode_mask(mask: Array) -> bytes:

@@ -12,10 +12,8 @@ import hashlib
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from fgbg.transforms.job.job import Job
-from fgbg.transforms.pixels import codec
 from fgbg.transforms.pixels.coding import LABEL, encode_mask
 from fgbg.transforms.records import example as tf_example
 from fgbg.transforms.records.example import BYTES, FLOAT, INT64
@@ -132,6 +130,12 @@ class Record:
     mask_png: bytes = dataclasses.field(repr=False)
     depth_png: bytes | None = dataclasses.field(repr=False)
 
+    @property
+    def pictures(self) -> dict[str, bytes]:
+        """The pictures that it has, by kind ("overlay", "mask", "depth"), as stored."""
+        found = {"overlay": self.overlay, "mask": self.mask_png}
+        return found if self.depth_png is None else found | {"depth": self.depth_png}
+
 
 def sample_id(job: Job, background: int, foreground: int, number: int) -> int:
     """The place of a sample in the order of the manifest, from 1, as if none were missing.
@@ -141,18 +145,6 @@ def sample_id(job: Job, background: int, foreground: int, number: int) -> int:
     c = job.configuration
     per_pair = sum(c.placements) * (2 if c.mirror else 1)
     return ((background - 1) * len(job.foregrounds) + foreground - 1) * per_pair + number
-
-
-def decode_depth(png: bytes) -> NDArray[np.uint16]:
-    """Depth from its PNG: uint16 millimetres [h, w].
-
-    Raises:
-        ValueError: It cannot be decoded, or is no grey 16-bit picture.
-    """
-    depth = codec.decode(png, "depth")
-    if depth.ndim != 2 or depth.dtype != np.uint16:
-        raise ValueError(f"not 16-bit grey, but {depth.dtype} {depth.shape}")
-    return np.asarray(depth, np.uint16)
 
 
 def to_record(

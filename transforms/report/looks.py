@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from fgbg.files.ordered_map import in_order, threads_for
 from fgbg.transforms.dataset import manifest
 from fgbg.transforms.dataset.sample import Sample, SampleError
-from fgbg.transforms.dataset.samples import opener
+from fgbg.transforms.dataset.samples import open_reader
 from fgbg.transforms.job.job import Job
 from fgbg.transforms.pixels import codec
 from fgbg.transforms.pixels.pictures import Array
@@ -96,17 +96,11 @@ def read(sample: Sample) -> Pictures:
     Raises:
         SampleError: One is missing or damaged.
     """
-    try:
-        file = sample.overlay()
-        overlay = codec.decode(file, sample.row["overlay"])
-    except SampleError:
-        raise
-    except ValueError as error:
-        raise SampleError(f"{sample.row['overlay']}: cannot be decoded") from error
+    file = sample.overlay()
     depth = None
     if sample.has_depth:
         depth = sample.millimetres().astype(np.float32) / np.float32(1000)
-    return Pictures(file, overlay, sample.mask(), depth)
+    return Pictures(file, sample.decode("overlay", file), sample.mask(), depth)
 
 
 def look(output: str, job: Job, manifest_path: str) -> Looks:
@@ -122,11 +116,11 @@ def look(output: str, job: Job, manifest_path: str) -> Looks:
     shown = {rows[i]["key"] for i in np.arange(min(SHOWN, len(rows))) * len(rows) // SHOWN}
     if len(rows) <= SHOWN:
         shown = {row["key"] for row in rows}
-    open_sample = opener(output, job)
+    reader = open_reader(output, job)
 
     def one(row: dict[str, Any]) -> tuple[Look, Pictures | None]:
         try:
-            return _reduce(read(open_sample(row)), row, job, row["key"] in shown)
+            return _reduce(read(reader.sample(row)), row, job, row["key"] in shown)
         except (SampleError, OSError) as error:
             return Look(row, problem=str(error)), None
 

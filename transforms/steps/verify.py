@@ -6,19 +6,21 @@ masks, boxes, the background around the foreground. Problems come out as one lin
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Iterable, Iterator
-from typing import Any
 
 import apache_beam as beam
 
 from fgbg.files import storage
 from fgbg.transforms import meter
 from fgbg.transforms.dataset import manifest
+from fgbg.transforms.dataset.file_samples import FileReader, FileSample
+from fgbg.transforms.dataset.record_samples import RecordReader
+from fgbg.transforms.dataset.sample import SampleError
+from fgbg.transforms.dataset.samples import open_reader
 from fgbg.transforms.job import job as jobs
 from fgbg.transforms.pixels.coding import KINDS, suffixes
-from fgbg.transforms.records import shards
-from fgbg.transforms.records.plan import Places
 from fgbg.transforms.steps.verify_pictures import check_pictures
 from fgbg.transforms.steps.verify_records import check_rows
 
@@ -36,13 +38,12 @@ class CheckGroup(beam.DoFn):
         self._output = output
         self._version = version
         self._manifest = manifest_path
-        self._places: Places | None = None
+        self._reader: FileReader | RecordReader | None = None
 
     def setup(self) -> None:
-        job = jobs.read_cached(self._output, self._version)
-        if job.configuration.in_records:
-            plan = shards.read_plan(self._output)
-            self._places = plan.places() if plan else {}
+        # Without a plan of the shards there is none, and check_shards says so once.
+        with contextlib.suppress(SampleError):
+            self._reader = open_reader(self._output, jobs.read_cached(self._output, self._version))
 
     def process(self, group: int) -> Iterator[str]:
         meter.begin(group)
@@ -51,14 +52,14 @@ class CheckGroup(beam.DoFn):
         meter.end()
 
     def _problems(self, group: int) -> Iterator[tuple[str, str]]:
-        names: dict[int, set[str]] = {}
         rows = manifest.read_group(self._manifest, group)
-        if self._places is not None:
-            yield from check_rows(self._output, self._version, rows, self._places)
+        if not isinstance(self._reader, FileReader):
+            yield from check_rows(self._output, self._version, rows, self._reader)
             meter.count("rows_checked", len(rows))
             return
+        names: dict[int, set[str]] = {}
         for row in rows:
-            yield from check_row(self._output, self._version, row)
+            yield from check_row(self._version, self._reader.sample(row))
             files = names.setdefault(row["bg"], set())
             files.update(row[kind] for kind in KINDS if row[kind])
             meter.count("rows_checked")
@@ -94,31 +95,28 @@ def verify(
     )
 
 
-def check_row(output: str, version: str, row: dict[str, Any]) -> Iterator[tuple[str, str]]:
+def check_row(version: str, sample: FileSample) -> Iterator[tuple[str, str]]:
     """Checks all files of one sample.
 
     Args:
-        output: The data set.
-        version: The version of its job.
-        row: The sample's row of the manifest.
+        version: The version of the data set's job.
+        sample: The sample.
 
     Yields:
         Pairs of a file and what is wrong with it.
     """
-    c = jobs.read_cached(output, version).configuration
-    coded = {}
+    row, coded = sample.row, {}
     for kind in KINDS:
         name = row[kind]
-        if (kind in suffixes(c)) != (name is not None):
+        if (kind in suffixes(sample.configuration)) != (name is not None):
             yield row["key"], f"the manifest has {'a' if name else 'no'} {kind} file for it"
         if name is None:
             continue
-        path = storage.join(output, name)
         try:
-            coded[kind] = storage.storage_for(path).read(path)
-        except FileNotFoundError:
+            coded[kind] = sample.coded(kind)
+        except SampleError:
             yield name, "missing"
-    for kind, problem in check_pictures(output, version, row, coded):
+    for kind, problem in check_pictures(sample.output, version, row, coded):
         yield row[kind], problem
 
 

@@ -14,11 +14,10 @@ from numpy.typing import NDArray
 from fgbg.files import storage
 from fgbg.models.resizing import resize
 from fgbg.transforms import meter
-from fgbg.transforms.dataset.file_samples import depth_in_metres
 from fgbg.transforms.job import job as jobs
 from fgbg.transforms.job.job import Job
 from fgbg.transforms.pixels import codec
-from fgbg.transforms.pixels.coding import KINDS, decode_mask, encode
+from fgbg.transforms.pixels.coding import KINDS, decode, depth_in_metres, encode
 from fgbg.transforms.pixels.compositing import MASK_THRESHOLD
 from fgbg.transforms.pixels.pictures import Array
 
@@ -56,15 +55,9 @@ def check_pictures(
         if zlib.crc32(data) != row[f"{kind}_crc32"]:
             yield kind, "its checksum is not the manifest's: the file has changed"
         try:
-            image = _decode(data, kind, c.in_records)
-        except ValueError:
-            yield kind, f"cannot be decoded ({len(data)} bytes)"
-            continue
-        expected = (c.size[1], c.size[0], 3) if kind == "overlay" else (c.size[1], c.size[0])
-        if image.shape != expected:
-            yield kind, f"has shape {image.shape}, not {expected}"
-            continue
-        images[kind] = image
+            images[kind] = decode(kind, data, c)
+        except ValueError as error:
+            yield kind, str(error)
     if "mask" in images:
         yield from (("mask", problem) for problem in _check_mask(images["mask"], row))
     if "overlay" in images:
@@ -73,12 +66,8 @@ def check_pictures(
         if problem:
             yield "overlay", problem
     if "depth" in images:
-        metres = depth_in_metres(images["depth"], c)
+        metres = depth_in_metres(images["depth"], c.depth_range_m)
         yield from (("depth", problem) for problem in _check_depth(metres, job, row))
-
-
-def _decode(data: bytes, kind: str, in_record: bool) -> NDArray[Any]:
-    return decode_mask(data) if in_record and kind == "mask" else codec.decode(data, kind)
 
 
 def _check_mask(mask: Array, row: dict[str, Any]) -> Iterator[str]:

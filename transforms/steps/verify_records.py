@@ -11,6 +11,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from fgbg.files import storage
+from fgbg.transforms.dataset.record_samples import RecordReader
+from fgbg.transforms.dataset.sample import SampleError
 from fgbg.transforms.job import commit
 from fgbg.transforms.job import job as jobs
 from fgbg.transforms.job.job import BLOCKS, JOINING, RECORDS, SHARDS, Job
@@ -18,8 +20,8 @@ from fgbg.transforms.job.work_unit import WorkUnit, unit_of_sample
 from fgbg.transforms.records import example as tf_example
 from fgbg.transforms.records import shards
 from fgbg.transforms.records.description import descriptions
-from fgbg.transforms.records.file import RecordError, unframe
-from fgbg.transforms.records.plan import Places, Plan, record_name
+from fgbg.transforms.records.file import RecordError
+from fgbg.transforms.records.plan import Plan
 from fgbg.transforms.records.record import of_record, to_record
 from fgbg.transforms.steps.verify_pictures import check_pictures
 
@@ -27,7 +29,7 @@ Problem = tuple[str, str]
 
 
 def check_rows(
-    output: str, version: str, rows: list[dict[str, Any]], places: Places
+    output: str, version: str, rows: list[dict[str, Any]], reader: RecordReader | None
 ) -> Iterator[Problem]:
     """Checks the records of some rows, unit by unit.
 
@@ -35,7 +37,7 @@ def check_rows(
         output: The data set.
         version: The version of its job.
         rows: Rows of the manifest, whole units of them.
-        places: Where each unit's records are.
+        reader: Of the data set; None where no plan of its shards is there.
 
     Yields:
         Pairs of a file and what is wrong with it.
@@ -51,52 +53,38 @@ def check_rows(
             continue
         by_unit.setdefault(unit, []).append((i, row))
     for unit, members in by_unit.items():
-        if unit not in places:
+        if reader is None or unit not in reader.places:
             yield unit.name, "is in the manifest, but in no shard"
             continue
-        yield from _check_unit(output, version, unit, members, places)
+        yield from _check_unit(version, reader, unit, members)
 
 
 def _check_unit(
-    output: str,
-    version: str,
-    unit: WorkUnit,
-    members: list[tuple[int, dict[str, Any]]],
-    places: Places,
+    version: str, reader: RecordReader, unit: WorkUnit, members: list[tuple[int, dict[str, Any]]]
 ) -> Iterator[Problem]:
-    shard, first, begin = places[unit]
-    path = storage.join(output, shard.path)
     try:
-        sizes = commit.read(output, unit).columns["record_bytes"]
-    except FileNotFoundError:
-        return  # the commit records are counted elsewhere
-    try:
-        block = storage.storage_for(path).read_range(path, begin, sum(sizes))
-    except FileNotFoundError:
-        return  # told once for the shard
+        frames = reader.frames(unit)
+    except (SampleError, FileNotFoundError):
+        return  # told once for the shard; the commit records are counted elsewhere
     for i, row in members:
-        index, start = first + i, sum(sizes[:i])
-        name = record_name(shard, index)
-        if row["overlay"] != name:
-            yield row["key"], f"is {row['overlay']} by the manifest, and {name} by the plan"
+        frame = frames[i]
+        file, index = frame.shard.path, frame.index
+        if row["overlay"] != frame.name:
+            yield row["key"], f"is {row['overlay']} by the manifest, and {frame.name} by the plan"
         try:
-            data = unframe(block[start : start + sizes[i]], index, begin + start)
+            data = frame.data()
             record = of_record(data)
         except RecordError as error:
-            yield shard.path, str(error)
+            yield file, str(error)
             continue
         except ValueError as error:
-            yield shard.path, f"record {index}: {error}"
+            yield file, f"record {index}: {error}"
             continue
-        pictures = {"overlay": record.overlay, "mask": record.mask_png}
-        if record.depth_png is not None:
-            pictures["depth"] = record.depth_png
-        for kind, problem in check_pictures(output, version, row, pictures):
-            yield shard.path, f"record {index}: {kind}: {problem}"
-        job = jobs.read_cached(output, version)
-        expected = to_record(job, row, record.overlay, record.mask_png, record.depth_png)
+        for kind, problem in check_pictures(reader.output, version, row, record.pictures):
+            yield file, f"record {index}: {kind}: {problem}"
+        expected = to_record(reader.job, row, record.overlay, record.mask_png, record.depth_png)
         for problem in _differences(data, expected):
-            yield shard.path, f"record {index}: {problem}"
+            yield file, f"record {index}: {problem}"
 
 
 def _differences(found: bytes, expected: bytes) -> Iterator[str]:

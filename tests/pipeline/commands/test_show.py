@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from fgbg.pipeline.__main__ import main
-from fgbg.transforms.dataset.samples import opener
+from fgbg.transforms.dataset.samples import open_reader
 from fgbg.transforms.job import job as jobs
 from fgbg.transforms.report import looks
 from fgbg.transforms.report.sheet import sheet
@@ -101,7 +101,7 @@ def row_named(data_set: Path, foreground: str) -> dict:
 def drawn(data_set: Path, row: dict) -> np.ndarray:
     job = jobs.read(str(data_set))
     assert job is not None
-    found = looks.read(opener(str(data_set), job)(row))
+    found = looks.read(open_reader(str(data_set), job).sample(row))
     return cv2.imdecode(np.frombuffer(sheet(row, found), np.uint8), cv2.IMREAD_COLOR)
 
 

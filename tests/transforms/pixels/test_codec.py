@@ -6,7 +6,8 @@ import cv2
 import numpy as np
 import pytest
 
-from fgbg.transforms.pixels import codec
+from fgbg.transforms.pixels import codec, coding
+from tests.helpers.pixel_oracles import configuration
 
 
 @pytest.mark.parametrize("shape", [(5, 7), (5, 7, 3), (5, 7, 4)])
@@ -34,3 +35,13 @@ def test_flags_and_mode_reach_the_library():
     low, high = (codec.encode(".jpg", image, (cv2.IMWRITE_JPEG_QUALITY, q)) for q in (10, 95))
     assert len(low) < len(high)
     assert codec.decode(high, "it", cv2.IMREAD_GRAYSCALE).shape == (16, 16)
+
+
+def test_a_picture_of_another_size_is_not_decoded_as_a_sample():
+    c = configuration(size=(16, 8))
+    png = codec.encode(".png", np.zeros((8, 16), np.uint16))
+    assert coding.decode("depth", png, c).dtype == np.uint16
+    with pytest.raises(ValueError, match=r"^has shape \(8, 16\), not \(8, 16, 3\)$"):
+        coding.decode("overlay", png, c)
+    with pytest.raises(ValueError, match=r"^cannot be decoded \(9 bytes\)$"):
+        coding.decode("mask", png[:9], c)

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from fgbg.transforms.job.job import Configuration, InputPicture, Job
 from fgbg.transforms.job.work_unit import sample_numbers, unit_of_sample, units_of_background
-from fgbg.transforms.pixels import coding
+from fgbg.transforms.pixels import codec, coding
 from fgbg.transforms.records import example as tf_example
 from fgbg.transforms.records import file as tfrecord_file
 from fgbg.transforms.records import record as records
@@ -248,7 +248,7 @@ def test_a_record_is_read_back():
     assert found.file == "bg3/fg_4/overlay/7.jpg"
     assert (found.overlay, found.mask_png, found.depth_png) == (b"a JPEG", png, coded)
     np.testing.assert_array_equal(coding.decode_mask(found.mask_png), mask)
-    np.testing.assert_array_equal(records.decode_depth(coded), depth)
+    np.testing.assert_array_equal(codec.decode(coded, "depth"), depth)
     # In the order of the manifest: (bg, fg, number), 10 samples a pair, 5 pairs a background.
     assert found.id == (2 * 5 + 3) * 10 + 7
 

@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 import pytest
 
-from fgbg.transforms.pixels import coding
+from fgbg.transforms.pixels import codec, coding
 from fgbg.transforms.records import example as tf_example
 from fgbg.transforms.records import record as records
 from fgbg.transforms.records.description import keys_of
@@ -68,7 +68,7 @@ def pictures(record: Record) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Overlay in RGB, mask 0 and 1, depth in millimetres."""
     overlay = cv2.imdecode(np.frombuffer(record.overlay, np.uint8), cv2.IMREAD_COLOR)[..., ::-1]
     mask = coding.decode_mask(record.mask_png) // 255
-    return overlay, mask, records.decode_depth(record.depth_png)
+    return overlay, mask, codec.decode(record.depth_png, "depth")
 
 
 def assert_alike(decoded: np.ndarray, overlay: np.ndarray) -> None:
