@@ -99,7 +99,7 @@ def new_data_set(
 def make_unit(output: str, job: Job, version: str, unit: WorkUnit) -> None:
     """What the graph does with a unit."""
     composed = compose.compose(output, version, unit)
-    commit.write(output, write.write_unit(output, job, composed, None))
+    commit.write(output, job, write.write_unit(output, job, composed, None))
 
 
 def code_unit(output: str, job: Job, version: str, unit: WorkUnit) -> None:
@@ -107,17 +107,18 @@ def code_unit(output: str, job: Job, version: str, unit: WorkUnit) -> None:
     encode_unit.encode_pixels(compose.compose(output, version, unit).pixels, job.configuration)
 
 
-def differences(tree: str, blocks: str, by_hand: str, task: Task, unit: WorkUnit) -> int:
+def differences(tree: str, blocks: str, job: Job, by_hand: str, task: Task, unit: WorkUnit) -> int:
     """How many pictures of a unit have other pixels than an OpenCV loop's.
 
     Args:
         tree: Data set with the unit's files.
         blocks: Data set with its block.
+        job: The job of the latter.
         by_hand: Where the loop has written its files.
         task: What the loop was given.
         unit: The unit.
     """
-    block = storage.storage_for(blocks).read(shards.block_path(blocks, unit))
+    block = storage.storage_for(blocks).read(shards.block_path(blocks, job, unit))
     found = [records.of_record(data) for _, data in tfrecord_file.read_frames(io.BytesIO(block))]
     other = 0
     for record, number in zip(found, task.numbers, strict=True):
@@ -199,7 +200,7 @@ def measure_steps(prepared: Prepared, rounds: int) -> dict[str, float]:
         for name, seconds in least.items():
             spent[name] = spent.get(name, 0.0) + seconds / len(prepared.units) / PLACEMENTS
         for loop in ("cv2", "tuned"):
-            roots = prepared.trees[0], prepared.blocks[0], f"{prepared.folder}/{loop}"
+            roots = *prepared.trees[:1], *prepared.blocks[:2], f"{prepared.folder}/{loop}"
             if other := differences(*roots, task, unit):
                 raise RuntimeError(f"{unit.name}: {other} pictures are not those of {loop}")
     return spent

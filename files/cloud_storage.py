@@ -183,7 +183,49 @@ class CloudStorage:
         for done in [self._pool.submit(self.write, path, data) for path, data in files]:
             done.result()
 
-    write_atomically = write  # an object appears whole or not at all
+    def write_atomically(self, path: str, data: bytes, durable: bool = True) -> None:
+        self.write(path, data)  # an object appears whole or not at all, and stays
+
+    def write_generation(self, path: str, data: bytes, generation: int) -> int:
+        """Writes an object if it is of a known generation by now.
+
+        Args:
+            path: The object.
+            data: Its new content.
+            generation: Of the object to replace; 0: there must be none.
+
+        Returns:
+            The new generation.
+
+        Raises:
+            FileExistsError: The object is of another generation. A request that was repeated may
+                say so of what it has written itself: the content tells.
+        """
+        from google.api_core.exceptions import PreconditionFailed
+
+        blob = self._blob(path)
+        try:
+            with _os_errors(path):
+                blob.upload_from_string(
+                    data,
+                    content_type="application/json",
+                    if_generation_match=generation,
+                    **self._how,
+                )
+        except OSError as error:
+            if isinstance(error.__cause__, PreconditionFailed):
+                raise FileExistsError(errno.EEXIST, "somebody else has written it", path) from error
+            raise
+        return int(blob.generation)
+
+    def read_generation(self, path: str) -> tuple[bytes, int]:
+        """An object and its generation. Raises FileNotFoundError where there is none."""
+        blob = self._find(path)
+        if blob is None:
+            raise FileNotFoundError(errno.ENOENT, "no such object or bucket", path)
+        generation = int(blob.generation)  # before the download, whose answer may lack it
+        with _os_errors(path):
+            return self._blob(path, generation).download_as_bytes(**self._how), generation
 
     def upload(self, local_path: str, path: str) -> None:
         with _os_errors(path):

@@ -51,8 +51,15 @@ class Storage(Protocol):
     def write_many(self, files: Iterable[tuple[str, bytes]]) -> None:
         """Writes several files that nobody reads until a commit record says they are whole."""
 
-    def write_atomically(self, path: str, data: bytes) -> None:
-        """Writes so that a reader sees the whole file or none, also after a crash."""
+    def write_atomically(self, path: str, data: bytes, durable: bool = True) -> None:
+        """Writes so that a reader sees the whole file or none, also after a crash.
+
+        Args:
+            path: The file.
+            data: Its content.
+            durable: Whether that holds after a power cut too. Without it, such a file may be empty
+                then: for what is checked when it is read, or synced together with others.
+        """
 
     def upload(self, local_path: str, path: str) -> None:
         """Puts a finished local file in place at once, without reading it into memory."""
@@ -166,11 +173,11 @@ class LocalStorage:
         for path, data in files:
             self.write(path, data)
 
-    def write_atomically(self, path: str, data: bytes) -> None:
+    def write_atomically(self, path: str, data: bytes, durable: bool = True) -> None:
         # Without in_place, for the fewest system calls: each unit's commit record comes here.
         unfinished = f"{path}.part"
         self.write(unfinished, data)
-        put(unfinished, path)
+        put(unfinished, path, durable)
 
     def upload(self, local_path: str, path: str) -> None:
         with in_place(path) as unfinished:

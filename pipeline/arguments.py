@@ -53,6 +53,7 @@ class GraphArguments:
         backgrounds_kept: How many decoded backgrounds a process keeps.
         part: Which of the units to make.
         hints: Resource hints of Generate, by name: for runners that know them.
+        fsync: Whether a unit counts as done only when its files are on the local disk.
         gpu_batch: The most pictures of a call of DenseDepth on the workers' GPU; None: by itself.
     """
 
@@ -72,6 +73,7 @@ class GraphArguments:
     part: Slice = Slice()
     hints: tuple[tuple[str, str], ...] = ()
     gpu_batch: int | None = None
+    fsync: bool = True
 
     @classmethod
     def of(cls, output: str, job: jobs.Job, depth_path: str | None, threads: int) -> GraphArguments:

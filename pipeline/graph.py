@@ -63,7 +63,8 @@ class Generate(beam.PTransform):
         written = (
             composed.composed
             | "EstimateDepth" >> EstimateDepth(_handler(a))  # (ComposedUnit, depth)
-            | "Write" >> beam.ParDo(Write(a.output, a.version)).with_outputs(FAILED, main="written")
+            | "Write"
+            >> beam.ParDo(Write(a.output, a.version, a.fsync)).with_outputs(FAILED, main="written")
         )  # Committed
         (
             (composed[FAILED], written[FAILED])
@@ -85,7 +86,9 @@ def generate(root: beam.Pipeline, arguments: GraphArguments) -> beam.PCollection
         | "Backgrounds" >> beam.Create(range(1, arguments.backgrounds + 1), reshuffle=False)  # int
         | "WorkUnits" >> beam.FlatMap(work_units, arguments).with_output_types(WorkUnit)  # WorkUnit
         | "DropCommitted"
-        >> beam.ParDo(DropCommitted(arguments.output)).with_output_types(WorkUnit)  # WorkUnit
+        >> beam.ParDo(DropCommitted(arguments.output, arguments.version)).with_output_types(
+            WorkUnit
+        )  # WorkUnit
         | "Reshuffle" >> beam.Reshuffle()  # WorkUnit: only keys cross
         | "Generate" >> make  # Committed
     )

@@ -21,12 +21,12 @@ from apache_beam.options.pipeline_options import (
 from fgbg.pipeline.arguments import GraphArguments
 from fgbg.pipeline.cloud import dataflow
 from fgbg.pipeline.cloud.workers import Workers
+from fgbg.pipeline.data_set.resume import units_done
 from fgbg.pipeline.exit_codes import INTERRUPTED, OK, SOME_FAILED, UserError
 from fgbg.pipeline.graph import generate_and_summarise
 from fgbg.transforms import meter
 from fgbg.transforms.job import commit
 from fgbg.transforms.job.job import Job
-from fgbg.transforms.records import shards
 
 
 def run(
@@ -56,9 +56,7 @@ def run(
     arguments = dataclasses.replace(
         arguments, depth_path=depth_path, hints=_hints(workers), gpu_batch=workers.batch
     )
-    commit.clear_failures(output)
-    if job.configuration.in_records:
-        shards.forget_lost(output)
+    units_done(output, job)
     result = _submit(options, arguments)
     if cloud.template_location:
         # There is no job yet, and so neither an id nor metrics: a launcher makes it of the file.
@@ -71,7 +69,7 @@ def run(
     if code == INTERRUPTED:
         return code
     _show_metrics(result)
-    missing = job.units - len(commit.committed(output))
+    missing = job.units - len(commit.committed(output, job))
     print(f"{job.units - missing:,} of {job.units:,} units are done: {output}", file=sys.stderr)
     return code or (SOME_FAILED if missing else OK)
 

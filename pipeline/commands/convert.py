@@ -8,21 +8,22 @@ import os
 import time
 from typing import Any
 
-from fgbg.files import storage
+from fgbg.files import durable, storage
 from fgbg.files.ordered_map import LOCAL_THREADS, in_order, threads_for
 from fgbg.files.paths import trim_slash
 from fgbg.pipeline.data_set.finished import Finished, open_finished
 from fgbg.pipeline.data_set.output_lock import hold
+from fgbg.pipeline.data_set.resume import units_done
 from fgbg.pipeline.data_set.stored import check_shards, delete, stored_job
 from fgbg.pipeline.exit_codes import OK, SOME_FAILED, UserError
 from fgbg.pipeline.options import parser as options
 from fgbg.pipeline.options.formats import formats
 from fgbg.pipeline.progress import Progress, byte_size, duration, say
 from fgbg.pipeline.workers import local, processes
+from fgbg.transforms.dataset import catalogue
 from fgbg.transforms.job import commit
 from fgbg.transforms.job import job as jobs
 from fgbg.transforms.job.job import Configuration, Job
-from fgbg.transforms.records import shards
 from fgbg.transforms.steps.convert import depth_step_m
 
 
@@ -129,15 +130,14 @@ def _convert(
     """Writes what is missing of the new data set. Returns the exit code."""
     jobs.write(target, job)
     _copy_inputs(data_set.output, target, job)
-    if job.configuration.in_records:
-        shards.forget_lost(target)
-    units = commit.committed(data_set.output)
-    done = commit.committed(target)
+    units = commit.committed(data_set.output, data_set.job)
+    done = units_done(target, job)
+    _copy_failures(data_set.output, target)
     missing = len(units - done)
     if not missing and local.is_whole(target, job, data_set.samples):
         say(f"All {data_set.samples:,} samples are there already; nothing to do.")
+        local.draw_missing(target)
         return OK
-    commit.clear_failures(target)
     before = local.samples_of(job, done)
     if before:
         say(f"Resuming: {before:,} of {data_set.samples:,} samples are there.")
@@ -160,7 +160,6 @@ def _convert(
         )
         timings |= {name: ran.count(name) for name in ("samples", "units_done", "units_failed")}
         timings["peak_memory_of_a_worker_bytes"] = ran.peak_memory
-    _copy_failures(data_set.output, target)
     if job.configuration.in_records:
         timings |= local.join(target, count)
     timings["wall_s"] = round(time.monotonic() - started, 3)
@@ -181,15 +180,9 @@ def _form(job: Job) -> str:
 
 
 def _copy_inputs(source: str, target: str, job: Job) -> None:
-    """Copies the inputs as used, where they are not there yet."""
-    names = [f"{jobs.BACKGROUNDS}/bg{b.number}.jpg" for b in job.backgrounds]
-    names += [f"{jobs.FOREGROUNDS}/fg_{f.number}.png" for f in job.foregrounds]
+    """Copies the inputs as used, where they are not there yet, and their checksums."""
+    recorded = catalogue.recorded_inputs(source)
     store = storage.storage_for(target)
-    there = {
-        f"{folder}/{name}"
-        for folder in (jobs.BACKGROUNDS, jobs.FOREGROUNDS)
-        for name in store.walk(storage.join(target, folder))
-    }
 
     def copy(name: str) -> None:
         path = storage.join(source, name)
@@ -197,11 +190,19 @@ def _copy_inputs(source: str, target: str, job: Job) -> None:
             data = storage.storage_for(path).read(path)
         except FileNotFoundError as error:
             raise UserError(f"{path}: missing; fgbg verify {source} lists all that is") from error
-        store.write_atomically(storage.join(target, name), data)
+        if catalogue.checksum(data) != recorded.get(name):
+            raise UserError(f"{path}: has changed since it was stored; fgbg generate mends it")
+        store.write_atomically(storage.join(target, name), data, durable=False)
 
+    missing = catalogue.wrong_inputs(target, job, catalogue.recorded_inputs(target))
     threads = max(LOCAL_THREADS, threads_for(source), threads_for(target))
-    for _ in in_order(copy, [name for name in names if name not in there], threads):
+    for _ in in_order(copy, missing, threads):
         pass
+    if missing:
+        durable.sync(target)
+        catalogue.record_inputs(
+            target, {name: recorded[name] for name in catalogue.input_files(job)}
+        )
 
 
 def _copy_failures(source: str, target: str) -> None:

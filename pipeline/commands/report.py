@@ -1,4 +1,4 @@
-"""`fgbg report OUT`: makes the report of a finished data set again."""
+"""`fgbg report OUT`: draws the report and the sheets of a finished data set again."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from fgbg.files import storage
 from fgbg.files.paths import trim_slash
 from fgbg.pipeline.data_set.finished import open_finished
 from fgbg.pipeline.data_set.output_lock import hold
-from fgbg.pipeline.exit_codes import OK, UserError
+from fgbg.pipeline.exit_codes import OK, SOME_FAILED
 from fgbg.pipeline.options import parser as options
-from fgbg.transforms.dataset.sample import SampleError
+from fgbg.pipeline.progress import say
 from fgbg.transforms.job.job import REPORT
-from fgbg.transforms.report import page
 from fgbg.transforms.report.findings import Findings
 from fgbg.transforms.report.words import count
+from fgbg.transforms.steps.draw import draw
 
 
 def main(arguments: list[str]) -> int:
@@ -28,8 +28,8 @@ def main(arguments: list[str]) -> int:
     """
     parser = options.Parser(
         prog="fgbg report",
-        description=f"Makes {REPORT} of a finished data set again: one page with samples, "
-        "distributions, warnings, and how to load it.",
+        description=f"Draws {REPORT} of a finished data set again, one page with samples, "
+        "distributions, warnings, and how to load it; and its sample sheets.",
     )
     parser.add_argument("output", metavar="OUT", help="the data set's folder, local or gs://")
     asked = options.parse_all(parser, arguments)
@@ -38,12 +38,13 @@ def main(arguments: list[str]) -> int:
     with open_finished(output):
         pass
     with hold(output, "OUT"), open_finished(output) as found:
-        try:
-            findings = page.write(output, found.job, found.generation, found.manifest)
-        except (SampleError, OSError) as error:
-            raise UserError(f"{output}: the report cannot be made: {error}") from error
+        drawn = draw(output, found.job, found.generation, found.manifest)
+    for problem in drawn.problems:
+        say(f"fgbg report: {output}: {problem}")
+    if drawn.findings is None:
+        return SOME_FAILED
     print(f"Open {storage.join(output, REPORT)}")
-    _tell(findings)
+    _tell(drawn.findings)
     return OK
 
 

@@ -8,16 +8,22 @@ import os
 from collections.abc import Iterator
 
 from fgbg.files import storage
+from fgbg.files.lease import LeaseError, lease
 from fgbg.pipeline.exit_codes import UserError
 
 LOCK = "_work/lock"
+LEASE = "_work/lease.json"
 
 
 @contextlib.contextmanager
 def hold(output: str, option: str = "--output") -> Iterator[None]:
-    """Keeps a second run away from the same local folder, until this process has ended."""
+    """Keeps a second run away from the same folder, until this process has ended."""
     if storage.is_gcs(output):
-        yield
+        try:
+            with lease(storage.join(output, LEASE)):
+                yield
+        except LeaseError as error:
+            raise UserError(f"{option} {output}: {error}") from error
         return
     path = os.path.join(output, LOCK)
     try:

@@ -138,7 +138,7 @@ def _measure(job: Job, paths: dict[tuple[str, str], str], depth_path: str | None
             metres = network.predict(canvases_of(composed)) if network else None
             in_depth += time.perf_counter() - before
             record = write_unit(output, small, composed, metres)
-            commit.write(output, record)
+            commit.write(output, small, record)
             return sum(record.columns.get("record_bytes", record.sizes.values()))
 
         for unit in units:

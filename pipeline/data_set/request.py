@@ -165,8 +165,7 @@ def store(request: Request) -> None:
     Raises:
         UserError: An input has changed since it was checked.
     """
-    if request.stored is None or request.stored != request.job:
-        jobs.write(request.output, request.job)
+    jobs.write(request.output, request.job)
     try:
         catalogue.store_inputs(request.output, request.job, request.paths)
     except InputError as error:

@@ -2,29 +2,17 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 
 from fgbg.files import storage
 from fgbg.pipeline.exit_codes import UserError
+from fgbg.transforms.dataset import layout
 from fgbg.transforms.job import job as jobs
 from fgbg.transforms.job.job import Job
 from fgbg.transforms.records.plan import units_by_split
 
-# What a data set of ours consists of, besides the folders bgN: all that --overwrite deletes.
-_OURS = (
-    jobs.BACKGROUNDS,
-    jobs.FOREGROUNDS,
-    "PlotImages",
-    jobs.RECORDS,
-    "coco",
-    "webdataset",
-    "_work",
-    "manifest.parquet",
-    "generation.json",
-    "errors.jsonl",
-    "index.html",
-    "README.md",
-)
+_SHOWN = 10
 
 
 def stored_job(output: str, overwrite: bool) -> Job | None:
@@ -38,7 +26,8 @@ def stored_job(output: str, overwrite: bool) -> Job | None:
         None if there is none, or if it is to be deleted.
 
     Raises:
-        UserError: There is something that is not ours, or that cannot be read.
+        UserError: There is something that is not ours, or that cannot be read; or that would be
+            deleted and is somebody's own.
     """
     if not storage.is_gcs(output) and os.path.exists(output) and not os.path.isdir(output):
         raise UserError(f"--output {output}: a file, not a folder")
@@ -46,6 +35,7 @@ def stored_job(output: str, overwrite: bool) -> Job | None:
         stored = jobs.read(output)
     except ValueError as error:
         if overwrite:
+            _refuse_foreign(output, None)
             return None  # unreadable, but ours: the file is there
         raise UserError(f"{error}; --overwrite starts anew") from error
     if stored is None and _is_occupied(output):
@@ -53,7 +43,22 @@ def stored_job(output: str, overwrite: bool) -> Job | None:
             f"--output {output}: the folder is not empty and holds no data set of fgbg; give an "
             "empty or a new one (--overwrite deletes data sets of fgbg, nothing else)"
         )
+    if overwrite and stored is not None:
+        _refuse_foreign(output, stored)
     return None if overwrite else stored
+
+
+def _refuse_foreign(output: str, job: Job | None) -> None:
+    """Raises for files of others in the folders that --overwrite deletes."""
+    foreign = (name for name in layout.foreign(output, job) if layout.in_own_folder(name))
+    found = list(itertools.islice(foreign, _SHOWN + 1))
+    if not found:
+        return
+    more = " and more" if len(found) > _SHOWN else ""
+    raise UserError(
+        f"--overwrite: {output} holds files that are not the data set's: "
+        f"{', '.join(found[:_SHOWN])}{more}; move them elsewhere, or delete the folder yourself"
+    )
 
 
 def _is_occupied(output: str) -> bool:
@@ -85,7 +90,7 @@ def check_shards(output: str, stored: Job | None, job: Job) -> None:
 
 
 def delete(output: str) -> None:
-    """Deletes a data set of ours and nothing else.
+    """Deletes a data set of ours; `stored_job` has looked that nothing else is there.
 
     Commit records go first, so that no unit counts as done whose files are gone already; the job
     goes last, so that what is left after a crash is still known to be ours.
@@ -98,9 +103,12 @@ def delete(output: str) -> None:
         jobs.BLOCKS,
         jobs.JOINING,
         jobs.DEPTH_MODEL,
+        jobs.INPUTS,
+        jobs.DRAWN,
     ):
         store.delete(storage.join(output, name))
     for name in store.children(output):
-        if (name in _OURS and name != "_work") or (name.startswith("bg") and name[2:].isdecimal()):
+        if name != layout.WORK and (layout.belongs(None, name) or layout.in_own_folder(f"{name}/")):
             store.delete(storage.join(output, name))
-    store.delete(storage.join(output, jobs.JOB_FILE))
+    for name in (jobs.JOB_FILE, jobs.JOB_SPARE):
+        store.delete(storage.join(output, name))

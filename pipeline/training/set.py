@@ -75,7 +75,7 @@ def read(path: str, pair: bool, limit: int | None, needed: tuple[str, ...] = SPL
         to_check = storage.is_gcs(path) and not finished.job.configuration.in_records
         columns = manifest.columns(finished.manifest, _COLUMNS + _CHECKSUMS * to_check)
         with open(finished.manifest, "rb") as file:
-            digest = hashlib.sha256(finished.job.to_json().encode() + file.read()).hexdigest()
+            digest = hashlib.sha256(finished.job.to_bytes() + file.read()).hexdigest()
         configuration = finished.job.configuration
         has_depth = configuration.depth_model is not None
         chosen = _choose(finished, columns["split"], limit, needed)

@@ -5,16 +5,19 @@ from __future__ import annotations
 import dataclasses
 import json
 import time
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from fgbg.files import storage
 from fgbg.pipeline.arguments import GraphArguments
+from fgbg.pipeline.data_set.resume import units_done
 from fgbg.pipeline.exit_codes import OK, SOME_FAILED, WorkerError
 from fgbg.pipeline.progress import Progress, byte_size, duration, say
 from fgbg.pipeline.workers import processes
 from fgbg.pipeline.workers.processes import Ran, peak_memory
 from fgbg.pipeline.workers.slices import run_slices
 from fgbg.transforms import meter
+from fgbg.transforms.dataset import drawings
 from fgbg.transforms.job import commit
 from fgbg.transforms.job.job import ERRORS, GENERATION, REPORT, Job
 from fgbg.transforms.job.work_unit import WorkUnit, sample_numbers
@@ -47,14 +50,12 @@ def run(
     Returns:
         The exit code.
     """
-    commit.clear_failures(output)
-    if job.configuration.in_records and (lost := shards.forget_lost(output)):
-        say(f"{lost:,} units have lost their records; they are made again.")
-    done = commit.committed(output)
+    done = units_done(output, job)
     samples_done = samples_of(job, done)
     missing = job.units - len(done)
     if not missing and is_whole(output, job, job.samples):
         say(f"All {job.samples:,} samples are there already; nothing to do.")
+        draw_missing(output)
         print(f"Open {storage.join(output, REPORT)}")
         return OK
     if samples_done:
@@ -171,6 +172,22 @@ def summarise(output: str, timings: dict[str, Any]) -> Summary:
     return processes.run_alone("fgbg.transforms.steps.summarise:summarise", output, timings)
 
 
+def draw_missing(output: str) -> None:
+    """Draws sheets and report of a finished data set again if something is wrong with them."""
+    wrong = drawings.wrong(output)
+    if wrong:
+        name, problem = next(iter(wrong.items()))
+        say(f"{storage.join(output, name)}: {problem}; drawing sheets and report again.")
+        drawn = processes.run_alone("fgbg.transforms.steps.draw:draw_again", output)
+        warn_of_drawings(output, drawn.problems)
+
+
+def warn_of_drawings(output: str, problems: Sequence[str]) -> None:
+    """Says what could not be drawn, and how to try again: the data set is whole without it."""
+    for problem in problems:
+        say(f"Warning: {problem}. The data set itself is whole; fgbg report {output} draws again.")
+
+
 def _timings(ran: Ran, workers: int, started: float) -> dict[str, Any]:
     """What generation.json says of a run."""
     return {
@@ -200,6 +217,7 @@ def _report(output: str, job: Job, summary: Summary, wall: float) -> None:
     )
     if summary.empty_masks:
         print(f"Warning: {summary.empty_masks:,} masks are empty: foregrounds too thin to see")
+    warn_of_drawings(output, summary.not_drawn)
     if summary.failed:
         print(
             f"{summary.failed:,} units failed: {storage.join(output, ERRORS)} says why; the same "

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 import os
+from collections.abc import Iterable
 
 import apache_beam as beam
 from apache_beam.options.pipeline_options import PipelineOptions
 from apache_beam.runners.portability.fn_api_runner import FnApiRunner
 
+from fgbg.files.sealed import DamagedError
 from fgbg.models import network_files
 from fgbg.models.depth import depth_network
 from fgbg.models.depth.depth_card import DepthModelError
@@ -26,6 +28,8 @@ from fgbg.transforms.dataset.sample import SampleError
 from fgbg.transforms.dataset.samples import open_reader
 from fgbg.transforms.job import commit
 from fgbg.transforms.job import job as jobs
+from fgbg.transforms.job.commit_queue import CommitQueue, Settled
+from fgbg.transforms.job.work_unit import WorkUnit
 from fgbg.transforms.records import shards
 from fgbg.transforms.steps.convert import convert_unit
 from fgbg.transforms.steps.verify import verify
@@ -109,7 +113,14 @@ def verify_slice(
     return meter.counted("bytes")
 
 
-def convert_slice(part: Slice, source: str, source_version: str, target: str, version: str) -> None:
+def convert_slice(
+    part: Slice,
+    source: str,
+    source_version: str,
+    target: str,
+    version: str,
+    fsync: bool = True,
+) -> None:
     """Converts the units of a slice that are not done.
 
     Args:
@@ -118,26 +129,41 @@ def convert_slice(part: Slice, source: str, source_version: str, target: str, ve
         source_version: The version of its job.
         target: The new data set.
         version: The version of its job.
+        fsync: Whether a unit counts as done only when its files are on the local disk.
     """
-    reader = open_reader(source, jobs.read_cached(source, source_version))
+    source_job = jobs.read_cached(source, source_version)
+    reader = open_reader(source, source_job)
     job = jobs.read_cached(target, version)
-    done = commit.committed(target)
-    for place, unit in enumerate(sorted(commit.committed(source))):
+    done = commit.committed(target, job)
+    queue = CommitQueue(target, job, fsync)
+    for place, unit in enumerate(sorted(commit.committed(source, source_job))):
         number = job.index_of(unit)
         if unit in done or not part.has(number, place):
             continue
         meter.begin(number)
         try:
             record = convert_unit(reader, target, job, unit)
-            commit.write(target, record)
-        except (SampleError, FileNotFoundError) as error:
-            commit.write_failure(target, unit, "Convert", str(error))
-            meter.count("units_failed")
+        except (SampleError, DamagedError, FileNotFoundError) as error:
+            _not_converted(target, unit, error)
         else:
-            meter.count("units_done")
-            meter.count("samples", len(record.columns["number"]))
-            meter.count("bytes", sum(record.sizes.values()))
+            _count_converted(target, queue.put(record))
         meter.end()
+    _count_converted(target, queue.drain())
+
+
+def _count_converted(target: str, settled: Iterable[Settled]) -> None:
+    for record, error in settled:
+        if error is not None:
+            _not_converted(target, record.unit, error)
+            continue
+        meter.count("units_done")
+        meter.count("samples", len(record.columns["number"]))
+        meter.count("bytes", sum(record.sizes.values()))
+
+
+def _not_converted(target: str, unit: WorkUnit, error: Exception) -> None:
+    commit.write_failure(target, unit, "Convert", str(error))
+    meter.count("units_failed")
 
 
 def cut_out_slice(

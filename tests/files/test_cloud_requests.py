@@ -15,7 +15,7 @@ from fgbg.files import storage
 from fgbg.pipeline.__main__ import main
 from fgbg.transforms.job import commit, job
 from fgbg.transforms.records import shards
-from tests.helpers.data_sets import ROOT, arguments, make_in_process, tree, without_workers
+from tests.helpers.data_sets import ROOT, arguments, job_of, make_in_process, tree, without_workers
 from tests.helpers.gcs import BUCKET, download
 from tests.helpers.tfrecord_sets import RECORDS
 
@@ -23,7 +23,7 @@ from tests.helpers.tfrecord_sets import RECORDS
 def test_each_file_of_an_image_tree_is_written_by_one_request(proxy, small_inputs, small_data_set):
     output = f"gs://{BUCKET}/counted"
     make_in_process(small_inputs, output)
-    names = {f"counted/{name}" for name in tree(small_data_set)}
+    names = {f"counted/{name}" for name in [*tree(small_data_set), job.DRAWN]}
     assert proxy.count("write") == dict.fromkeys(names, 1)
     assert not proxy.count("other")
 
@@ -41,8 +41,9 @@ def test_each_block_is_written_and_each_shard_composed_by_one_request(proxy, sma
 def test_existing_work_is_listed_by_pages(proxy, small_inputs):
     output = f"gs://{BUCKET}/listed"
     make_in_process(small_inputs, output)
+    whole = job_of(output)
     proxy.seen.clear()
-    assert len(commit.committed(output)) == 12
+    assert len(commit.committed(output, whole)) == 12
     assert [tuple(seen) for seen in proxy.seen] == [("list", f"listed/{job.COMMITS}/")] * 3
 
 
@@ -84,7 +85,7 @@ def test_a_killed_run_is_resumed_to_the_same_bytes(
     process.wait(20)
     monkeypatch.setenv("STORAGE_EMULATOR_HOST", emulator)
     storage.forget_client()
-    assert len(commit.committed(path)) == 5
+    assert len(commit.committed(path, job_of(path))) == 5
     with without_workers():
         assert main(command) == 0
     assert "Resuming: 15 of 36 samples" in capsys.readouterr().err

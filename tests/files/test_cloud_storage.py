@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from fgbg.pipeline.__main__ import main
+from tests.helpers.damage import commit_file
 from tests.helpers.data_sets import arguments, fgbg, tree, without_workers
 from tests.helpers.gcs import download
 
@@ -31,8 +32,9 @@ def test_a_data_set_on_cloud_storage_is_the_same_to_the_byte(
     assert made.returncode == 0, made.stderr
     assert tree(download(f"{bucket}/set", tmp_path / "set")) == tree(small_data_set)
     # Two units are lost, one of them with its files: only they are made again.
-    store.delete(f"{bucket}/set/_work/commits/bg1/fg_1/as_given_0.json")
-    store.delete(f"{bucket}/set/_work/commits/bg2/fg_2/mirrored_0.json")
+    for unit in ("bg1/fg_1/as_given_0", "bg2/fg_2/mirrored_0"):
+        record = commit_file(small_data_set, unit).relative_to(small_data_set)
+        store.delete(f"{bucket}/set/{record.as_posix()}")
     store.delete(f"{bucket}/set/bg2/fg_2/mask/4.jpg")
     resumed = fgbg(*command, env={**os.environ})
     assert "Resuming: 30 of 36 samples" in resumed.stderr

@@ -10,6 +10,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 
+def commit_file(output: Path, unit: str) -> Path:
+    """The commit record of a unit, by the unit's name."""
+    (found,) = (output / "_work" / "commits").glob(f"{unit}.*.json")
+    return found
+
+
 def flip_a_bit(path: Path) -> None:
     data = bytearray(path.read_bytes())
     data[len(data) // 2] ^= 1

@@ -175,7 +175,7 @@ def test_a_commit_record_is_read_back():
         {"mask": Moments(2, 3, 5)},
         {"m": 9},
     )
-    assert Commit.from_bytes(record.to_bytes()) == record
+    assert Commit.from_bytes(record.to_bytes(), "record", record.unit) == record
 
 
 def test_moments_are_exact():

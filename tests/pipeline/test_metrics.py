@@ -20,7 +20,7 @@ from fgbg.transforms import meter
 from fgbg.transforms.job import commit
 from fgbg.transforms.job.work_unit import WorkUnit
 from fgbg.transforms.steps import compose
-from tests.helpers.data_sets import arguments, without_workers
+from tests.helpers.data_sets import arguments, job_of, without_workers
 from tests.helpers.small_networks import keras_file
 
 LOST = WorkUnit(2, 1, False, 0)
@@ -69,7 +69,7 @@ def test_a_run_counts_as_metrics_of_the_job(runner, small_inputs, tmp_path, netw
     assert spread[meter.BATCH_SIZE] == (24, 36, 1, 2)
     assert "units_failed" not in counters and "units_skipped" not in counters
     # One unit is lost and one is broken: the others are skipped.
-    commit.withdraw(str(output), [LOST])
+    commit.withdraw(str(output), job_of(output), [LOST])
     counters, _ = run(runner(), small_inputs, output, network, *more)
     assert (counters["units_skipped"], counters["units_done"]) == (11, 1)
 
@@ -97,7 +97,7 @@ def test_a_local_run_tells_its_counters_in_generation_json(small_inputs, tmp_pat
         small_inputs, output, "--depth_model", str(network), "--depth_batch_size", "2"
     )
     assert main([*command, "--workers", "2"]) == 0
-    commit.withdraw(str(output), [LOST])
+    commit.withdraw(str(output), job_of(output), [LOST])
     with without_workers():
         assert main([*command, "--workers", "1"]) == 0
     generation = json.loads((output / "generation.json").read_text())

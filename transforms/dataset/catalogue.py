@@ -7,13 +7,15 @@ import functools
 import hashlib
 import os
 import re
+import zlib
 from collections.abc import Callable, Iterable
 
-from fgbg.files import storage
+from fgbg.files import durable, storage
 from fgbg.files.ordered_map import LOCAL_THREADS, in_order
+from fgbg.files.sealed import DamagedError, seal, unseal
 from fgbg.transforms.dataset import sources
 from fgbg.transforms.job import job as jobs
-from fgbg.transforms.job.job import InputPicture
+from fgbg.transforms.job.job import InputPicture, Job
 from fgbg.transforms.pixels import pictures
 from fgbg.transforms.pixels.pictures import PictureError
 
@@ -172,8 +174,19 @@ def duplicates(inputs: Iterable[InputPicture]) -> list[list[str]]:
     return [files for files in by_hash.values() if len(files) > 1]
 
 
-def store_inputs(output: str, job: jobs.Job, paths: dict[tuple[str, str], str]) -> None:
-    """Writes the inputs as used, where they are not there yet: backgrounds/ and foregrounds/.
+def input_files(job: Job) -> dict[str, tuple[str, InputPicture]]:
+    """The inputs as a data set keeps them: kind and input by path relative to the data set."""
+    files = {
+        f"{jobs.BACKGROUNDS}/bg{entry.number}.jpg": (BACKGROUND, entry) for entry in job.backgrounds
+    }
+    return files | {
+        f"{jobs.FOREGROUNDS}/fg_{entry.number}.png": (FOREGROUND, entry)
+        for entry in job.foregrounds
+    }
+
+
+def store_inputs(output: str, job: Job, paths: dict[tuple[str, str], str]) -> None:
+    """Writes the inputs as used, where they are not there yet or damaged.
 
     Args:
         output: The data set.
@@ -184,20 +197,10 @@ def store_inputs(output: str, job: jobs.Job, paths: dict[tuple[str, str], str]) 
         InputError: An input has changed since it was checked.
     """
     canvas = job.configuration.canvas
-    tasks = []
-    for kind, folder, prefix, ending, entries in (
-        (BACKGROUND, jobs.BACKGROUNDS, "bg", ".jpg", job.backgrounds),
-        (FOREGROUND, jobs.FOREGROUNDS, "fg_", ".png", job.foregrounds),
-    ):
-        there = set(storage.storage_for(output).walk(storage.join(output, folder)))
-        for entry in entries:
-            name = f"{prefix}{entry.number}{ending}"
-            if name not in there:
-                target = storage.join(output, folder, name)
-                tasks.append((kind, entry, paths[kind, entry.file], target))
 
-    def store(task: tuple[str, InputPicture, str, str]) -> None:
-        kind, entry, path, target = task
+    def store(name: str) -> None:
+        kind, entry = files[name]
+        path = paths[kind, entry.file]
         data = storage.storage_for(path).read(path)
         if hashlib.sha256(data).hexdigest() != entry.sha256:
             raise InputError(f"{path}: it changed while it was being read; run again")
@@ -206,7 +209,66 @@ def store_inputs(output: str, job: jobs.Job, paths: dict[tuple[str, str], str]) 
             encoded = pictures.encode_background(pictures.fit_background(picture, canvas))
         else:
             encoded = pictures.encode_foreground(pictures.crop_foreground(picture, canvas))
-        storage.storage_for(target).write_atomically(target, encoded)
+        target = storage.join(output, name)
+        storage.storage_for(target).write_atomically(target, encoded, durable=False)
+        recorded[name] = checksum(encoded)
 
-    for _ in in_order(store, tasks, LOCAL_THREADS):
-        pass
+    files = input_files(job)
+    recorded = recorded_inputs(output)
+    missing = list(wrong_inputs(output, job, recorded))
+    if missing:
+        for _ in in_order(store, missing, LOCAL_THREADS):
+            pass
+        durable.sync(output)
+        record_inputs(output, {name: recorded[name] for name in files})
+
+
+def checksum(data: bytes) -> list[int]:
+    """Length and CRC-32 of a file, as recorded for files that stand beside the samples."""
+    return [len(data), zlib.crc32(data)]
+
+
+def recorded_inputs(output: str) -> dict[str, list[int]]:
+    """Checksums of the inputs as used, by path; empty where none are recorded, or damaged ones."""
+    path = storage.join(output, jobs.INPUTS)
+    try:
+        return unseal(storage.storage_for(path).read(path), path)
+    except (FileNotFoundError, NotADirectoryError, DamagedError):
+        return {}
+
+
+def record_inputs(output: str, checksums: dict[str, list[int]]) -> None:
+    """Records the checksums of the inputs as used."""
+    path = storage.join(output, jobs.INPUTS)
+    storage.storage_for(path).write_atomically(path, seal(checksums))
+
+
+def wrong_inputs(output: str, job: Job, recorded: dict[str, list[int]]) -> dict[str, str]:
+    """What is wrong with the inputs as used, by path relative to the data set.
+
+    On gs://, where an object is whole or not there, sizes are compared and nothing is read.
+
+    Args:
+        output: The data set.
+        job: Its job.
+        recorded: From `recorded_inputs`.
+    """
+    store = storage.storage_for(output)
+    sizes = {
+        f"{folder}/{name}": size
+        for folder in (jobs.BACKGROUNDS, jobs.FOREGROUNDS)
+        for name, size in store.sizes(storage.join(output, folder)).items()
+    }
+    found = {}
+    for name in input_files(job):
+        if name not in sizes:
+            found[name] = "missing"
+        elif name not in recorded:
+            found[name] = "its checksum is not recorded"
+        elif sizes[name] != recorded[name][0]:
+            found[name] = f"has {sizes[name]} bytes, not {recorded[name][0]}"
+        elif storage.is_gcs(output):
+            continue
+        elif checksum(store.read(storage.join(output, name))) != recorded[name]:
+            found[name] = "has changed since it was stored"
+    return found

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
+import shutil
+import tempfile
 from collections.abc import Iterator
 from types import TracebackType
 from typing import Any
@@ -10,6 +14,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from fgbg.files import storage
 from fgbg.transforms.job.commit import Commit
 from fgbg.transforms.job.job import Job
 from fgbg.transforms.pixels.coding import KINDS, suffixes
@@ -125,6 +130,20 @@ class ManifestWriter:
         trace: TracebackType | None,
     ) -> None:
         self._writer.close()
+
+
+@contextlib.contextmanager
+def local_copy(output: str) -> Iterator[str]:
+    """A local path of a data set's manifest, for as long as the block runs."""
+    path = storage.join(output, MANIFEST)
+    if not storage.is_gcs(path):
+        yield path
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        local = os.path.join(folder, MANIFEST)
+        with storage.storage_for(path).open(path) as source, open(local, "wb") as target:
+            shutil.copyfileobj(source, target)
+        yield local
 
 
 def row_groups(path: str) -> int:

@@ -119,7 +119,8 @@ class RecordReader(SampleReader):
 
     def _read_ends(self, unit: WorkUnit) -> list[int]:
         """Where each record of a unit ends, in bytes from the first one's beginning."""
-        return list(itertools.accumulate(commit.read(self.output, unit).columns["record_bytes"]))
+        record = commit.read(self.output, self.job, unit)
+        return list(itertools.accumulate(record.columns["record_bytes"]))
 
 
 @dataclasses.dataclass(frozen=True)

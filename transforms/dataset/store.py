@@ -82,5 +82,5 @@ def _store_block(
         block += tfrecord_file.pieces(record)
         sizes.append(len(record) + tfrecord_file.OVERHEAD)
     columns["record_bytes"] = sizes
-    path = shards.block_path(output, unit)
+    path = shards.block_path(output, job, unit)
     storage.storage_for(path).write(path, b"".join(block))

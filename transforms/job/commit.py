@@ -1,24 +1,30 @@
 """Commit records: the small files, written last, that say a work unit is done.
 
-One JSON file a unit under _work/commits/, with one entry per sample in each column and the unit's
-share of the statistics, as integers: sums that come out the same in any order. It holds nothing
-that differs from run to run. A unit that failed has a record under _work/failed/ instead, until
-it succeeds.
+One sealed JSON file a unit under _work/commits/, with one entry per sample in each column and the
+unit's share of the statistics, as integers: sums that come out the same in any order. It holds
+nothing that differs from run to run. Its name ends with the unit's identity (jobs.unit_identity),
+so that a record of another job, left or still being written by a run of that one, counts for
+nothing. A unit that failed has a record under _work/failed/ instead, until it succeeds.
 """
 
 from __future__ import annotations
 
 import dataclasses
-import json
 import math
+import re
 from collections.abc import Iterable
 from typing import Any
 
 from fgbg.files import storage
+from fgbg.files.sealed import DamagedError, seal, unseal
 from fgbg.transforms.job import job as jobs
+from fgbg.transforms.job.job import Job
 from fgbg.transforms.job.work_unit import WorkUnit
 
 _SUFFIX = ".json"
+_NAME = r"(bg\d+/fg_\d+/(?:as_given|mirrored)_\d+)"
+_RECORD = re.compile(_NAME + r"\.([0-9a-f]+)\.json")
+_FAILURE = re.compile(_NAME + r"\.json")
 
 
 @dataclasses.dataclass
@@ -71,59 +77,110 @@ class Commit:
 
     def to_bytes(self) -> bytes:
         """As stored; equal commits are equal bytes."""
-        content = {
-            "unit": self.unit.name,
-            "columns": self.columns,
-            "moments": {k: [m.count, m.total, m.squares] for k, m in self.moments.items()},
-            "bytes": self.sizes,
-        }
-        return json.dumps(content, separators=(",", ":"), sort_keys=True).encode() + b"\n"
+        return seal(
+            {
+                "unit": self.unit.name,
+                "columns": self.columns,
+                "moments": {k: [m.count, m.total, m.squares] for k, m in self.moments.items()},
+                "bytes": self.sizes,
+            }
+        )
 
     @classmethod
-    def from_bytes(cls, data: bytes) -> Commit:
-        """Of what is stored."""
-        content = json.loads(data)
-        moments = {k: Moments(*values) for k, values in content["moments"].items()}
-        return cls(WorkUnit.parse(content["unit"]), content["columns"], moments, content["bytes"])
+    def from_bytes(cls, data: bytes, path: str, unit: WorkUnit) -> Commit:
+        """Of what is stored.
+
+        Raises:
+            DamagedError: It is not what was written, or another unit's.
+        """
+        content = unseal(data, path)
+        try:
+            moments = {k: Moments(*values) for k, values in content["moments"].items()}
+            named = WorkUnit.parse(content["unit"])
+            found = cls(named, content["columns"], moments, content["bytes"])
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise DamagedError(path, f"is no commit record: {error!r}") from error
+        if named != unit:
+            raise DamagedError(path, f"is the record of {named.name}")
+        return found
 
 
-def _path(output: str, folder: str, unit: WorkUnit) -> str:
-    return storage.join(output, folder, unit.name + _SUFFIX)
+def record_path(output: str, job: Job, unit: WorkUnit) -> str:
+    """Where a unit's commit record is."""
+    name = f"{unit.name}.{jobs.unit_identity(job, unit)}{_SUFFIX}"
+    return storage.join(output, jobs.COMMITS, name)
 
 
-def write(output: str, commit: Commit) -> int:
+def _failure_path(output: str, unit: WorkUnit) -> str:
+    return storage.join(output, jobs.FAILED, unit.name + _SUFFIX)
+
+
+def write(output: str, job: Job, commit: Commit) -> int:
     """Commits a unit, in one step. Returns the record's size in bytes."""
-    path = _path(output, jobs.COMMITS, commit.unit)
+    path = record_path(output, job, commit.unit)
     data = commit.to_bytes()
-    storage.storage_for(path).write_atomically(path, data)
+    storage.storage_for(path).write_atomically(path, data, durable=False)  # sealed
     return len(data)
 
 
-def withdraw(output: str, units: Iterable[WorkUnit]) -> None:
+def withdraw(output: str, job: Job, units: Iterable[WorkUnit]) -> None:
     """Takes commit records away: their units are made again."""
-    paths = [_path(output, jobs.COMMITS, unit) for unit in units]
+    paths = [record_path(output, job, unit) for unit in units]
     storage.storage_for(output).delete_files(paths)
 
 
-def read(output: str, unit: WorkUnit) -> Commit:
-    """The commit record of a unit that is done."""
-    path = _path(output, jobs.COMMITS, unit)
-    return Commit.from_bytes(storage.storage_for(path).read(path))
+def read(output: str, job: Job, unit: WorkUnit) -> Commit:
+    """The commit record of a unit that is done.
+
+    Raises:
+        FileNotFoundError: The unit is not done.
+        DamagedError: The record is not what was written.
+    """
+    path = record_path(output, job, unit)
+    return Commit.from_bytes(storage.storage_for(path).read(path), path, unit)
 
 
-def _list(output: str, folder: str) -> set[WorkUnit]:
-    names = storage.storage_for(output).walk(storage.join(output, folder))
-    return {WorkUnit.parse(n.removesuffix(_SUFFIX)) for n in names if n.endswith(_SUFFIX)}
+def committed(output: str, job: Job) -> set[WorkUnit]:
+    """The units of this very job that are done, by one listing of their records."""
+    done, _ = listed(output, job)
+    return done
 
 
-def committed(output: str) -> set[WorkUnit]:
-    """The units that are done, by one listing of their records."""
-    return _list(output, jobs.COMMITS)
+def listed(output: str, job: Job) -> tuple[set[WorkUnit], list[str]]:
+    """What the folder of commit records holds.
+
+    Returns:
+        The units that are done; and what else lies there, as paths relative to the data set:
+        records of another job, copies, files of other programs.
+    """
+    done: set[WorkUnit] = set()
+    others = []
+    for name in storage.storage_for(output).walk(storage.join(output, jobs.COMMITS)):
+        match = _RECORD.fullmatch(name)
+        unit = WorkUnit.parse(match[1]) if match else None
+        if match and unit and jobs.holds(job, unit) and jobs.unit_identity(job, unit) == match[2]:
+            done.add(unit)
+        elif not name.endswith(".part"):  # a write that was cut off, and is repeated
+            others.append(f"{jobs.COMMITS}/{name}")
+    return done, others
+
+
+def damaged(output: str, job: Job, units: Iterable[WorkUnit]) -> dict[WorkUnit, DamagedError]:
+    """What is wrong with the commit records of units that count as done, where something is."""
+    found = {}
+    for unit in sorted(units):
+        try:
+            read(output, job, unit)
+        except DamagedError as error:
+            found[unit] = error
+    return found
 
 
 def failed(output: str) -> set[WorkUnit]:
     """The units that failed in the last run."""
-    return _list(output, jobs.FAILED)
+    names = storage.storage_for(output).walk(storage.join(output, jobs.FAILED))
+    found = (_FAILURE.fullmatch(name) for name in names)
+    return {WorkUnit.parse(match[1]) for match in found if match}
 
 
 def write_failure(output: str, unit: WorkUnit, step: str, reason: str) -> None:
@@ -135,16 +192,18 @@ def write_failure(output: str, unit: WorkUnit, step: str, reason: str) -> None:
         step: The step of the graph that failed.
         reason: Why, in words.
     """
-    content = {"unit": unit.name, "step": step, "reason": reason}
-    path = _path(output, jobs.FAILED, unit)
-    data = json.dumps(content, sort_keys=True).encode() + b"\n"
-    storage.storage_for(path).write_atomically(path, data)
+    path = _failure_path(output, unit)
+    data = seal({"unit": unit.name, "step": step, "reason": reason})
+    storage.storage_for(path).write_atomically(path, data, durable=False)  # sealed
 
 
 def read_failure(output: str, unit: WorkUnit) -> dict[str, str]:
-    """What `write_failure` recorded."""
-    path = _path(output, jobs.FAILED, unit)
-    return json.loads(storage.storage_for(path).read(path))
+    """What `write_failure` recorded; of a damaged record the damage itself."""
+    path = _failure_path(output, unit)
+    try:
+        return unseal(storage.storage_for(path).read(path), path)
+    except DamagedError as error:
+        return {"unit": unit.name, "step": "unknown", "reason": str(error)}
 
 
 def clear_failures(output: str) -> None:

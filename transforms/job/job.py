@@ -14,11 +14,15 @@ import json
 from typing import Any
 
 from fgbg.files import storage
+from fgbg.files.sealed import DamagedError, seal, unseal
 from fgbg.transforms.job.work_unit import WorkUnit
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 IMAGES, TFRECORD = "images", "tfrecord"
 JOB_FILE = "_work/job.json"
+JOB_SPARE = "_work/job.spare.json"
+INPUTS = "_work/inputs.json"  # checksums of the inputs as used
+DRAWN = "_work/drawn.json"  # checksums of report and sheets
 COMMITS = "_work/commits"
 FAILED = "_work/failed"
 BLOCKS = "_work/blocks"
@@ -32,6 +36,10 @@ GENERATION = "generation.json"
 ERRORS = "errors.jsonl"
 CARD = "README.md"
 REPORT = "index.html"
+
+
+class OtherJobError(RuntimeError):
+    """The data set holds another job than the one that is being made."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -153,25 +161,31 @@ class Job:
         foreground, round_ = divmod(place, len(c.placements))
         return WorkUnit(background + 1, foreground + 1, bool(mirrored), round_)
 
-    def to_json(self) -> str:
+    def to_bytes(self) -> bytes:
         """The job as stored: keys sorted, so that equal jobs are equal bytes."""
-        content = {"format_version": FORMAT_VERSION, **dataclasses.asdict(self)}
-        return json.dumps(content, indent=1, sort_keys=True) + "\n"
+        return seal({"format_version": FORMAT_VERSION, **dataclasses.asdict(self)}, indent=1)
 
     @classmethod
-    def from_json(cls, text: str) -> Job:
-        """The job of a stored text.
+    def from_bytes(cls, data: bytes, path: str) -> Job:
+        """The job of a stored file.
+
+        Args:
+            data: The file's content.
+            path: The file, for messages.
 
         Raises:
-            ValueError: It was written by another version of the format, or is no job at all.
+            ValueError: It was written by another version of the format, is damaged (DamagedError),
+                or is no job at all.
         """
         try:
-            content = json.loads(text)
+            content = unseal(data, path)
+        except DamagedError:
+            _refuse_old_format(data, path)
+            raise
+        try:
             version = content.pop("format_version")
             if version != FORMAT_VERSION:
-                raise ValueError(
-                    f"the data set has format {version}, this program writes {FORMAT_VERSION}"
-                )
+                raise ValueError(_other_format(path, version))
             configuration = content["configuration"]
             for name in ("size", "canvas", "fg_scale"):
                 configuration[name] = tuple(configuration[name])
@@ -182,38 +196,114 @@ class Job:
                 [InputPicture(**f) for f in content["foregrounds"]],
                 content["skipped"],
             )
-        except (KeyError, TypeError, json.JSONDecodeError) as error:
-            raise ValueError(f"not a job description: {error!r}") from error
+        except (KeyError, TypeError) as error:
+            raise ValueError(f"{path}: not a job description: {error!r}") from error
+
+    @functools.cached_property
+    def _identity_of_all(self) -> bytes:
+        """What all units' identities have in common: what decides pixels, besides the inputs."""
+        content = dataclasses.asdict(self.configuration)
+        del content["splits"], content["shards"]  # they decide where a sample is, not what it is
+        placements = content.pop("placements")
+        if self.in_records:  # a record holds its sample's number among all
+            content["of"] = [placements, len(self.foregrounds)]
+        if content["depth_model"] is not None:
+            for where in ("file", "address"):
+                content["depth_model"].pop(where, None)
+        content["format_version"] = FORMAT_VERSION
+        return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).digest()
+
+
+def _refuse_old_format(data: bytes, path: str) -> None:
+    """Raises for a job of the time before files had checksums."""
+    try:
+        version = json.loads(data)["format_version"]
+    except (ValueError, KeyError, TypeError):
+        return
+    if version != FORMAT_VERSION:
+        raise ValueError(_other_format(path, version))
+
+
+def _other_format(path: str, version: object) -> str:
+    return f"{path}: the data set has format {version}, this program writes {FORMAT_VERSION}"
+
+
+def holds(job: Job, unit: WorkUnit) -> bool:
+    """Whether a unit is one of the job's."""
+    c = job.configuration
+    return (
+        1 <= unit.background <= len(job.backgrounds)
+        and 1 <= unit.foreground <= len(job.foregrounds)
+        and unit.round < len(c.placements)
+        and (c.mirror or not unit.mirrored)
+    )
+
+
+def unit_identity(job: Job, unit: WorkUnit) -> str:
+    """A short name of everything that a unit's bytes depend on, and of nothing else.
+
+    Two jobs have equal samples in a unit if its identity is equal in both; a job that is extended
+    keeps the identities of the units that it had.
+
+    Args:
+        job: The job.
+        unit: One of its units.
+    """
+    parts = (
+        job.backgrounds[unit.background - 1].sha256,
+        job.foregrounds[unit.foreground - 1].sha256,
+        unit.name,
+        *map(str, job.configuration.placements[: unit.round + 1]),
+    )
+    key = job._identity_of_all
+    return hashlib.blake2b(" ".join(parts).encode(), key=key, digest_size=6).hexdigest()
 
 
 def read(output: str) -> Job | None:
     """The job of a data set, or None where there is none.
 
+    It is stored twice: a damaged file is no matter while its spare is whole.
+
     Raises:
         ValueError: There is one that cannot be read.
     """
-    path = storage.join(output, JOB_FILE)
-    try:
-        data = storage.storage_for(path).read(path)
-    except (FileNotFoundError, NotADirectoryError):
-        return None
-    try:
-        return Job.from_json(data.decode())
-    except ValueError as error:
-        raise ValueError(f"{path}: {error}") from error
+    problems = []
+    for name in (JOB_FILE, JOB_SPARE):
+        path = storage.join(output, name)
+        try:
+            return Job.from_bytes(storage.storage_for(path).read(path), path)
+        except (FileNotFoundError, NotADirectoryError):
+            continue
+        except DamagedError as error:
+            problems.append(str(error))
+    if problems:
+        raise ValueError(" and ".join(problems))
+    return None
 
 
 def write(output: str, job: Job) -> None:
-    """Stores the job in the data set, whole or not at all."""
-    path = storage.join(output, JOB_FILE)
-    storage.storage_for(path).write_atomically(path, job.to_json().encode())
+    """Stores the job in the data set, each copy whole or not at all, where it is not there yet."""
+    data = job.to_bytes()
+    for name in (JOB_FILE, JOB_SPARE):
+        path = storage.join(output, name)
+        store = storage.storage_for(path)
+        try:
+            there = store.read(path)
+        except (FileNotFoundError, NotADirectoryError):
+            there = b""
+        if there != data:
+            store.write_atomically(path, data)
 
 
 @functools.lru_cache(maxsize=4)
-def _read_version(output: str, version: str) -> Job:
+def _read_version(output: str, wanted: str) -> Job:
     job = read(output)
     if job is None:
         raise FileNotFoundError(f"{output} holds no data set")
+    if version(job) != wanted:
+        raise OtherJobError(
+            f"{output}: the job is not the one that this run makes: another run has replaced it"
+        )
     return job
 
 
@@ -222,14 +312,17 @@ def read_cached(output: str, version: str) -> Job:
 
     Args:
         output: The data set.
-        version: Its `version`, so that a process never works with an older one.
+        version: Its `version`, so that a process never works with an older or a newer one.
+
+    Raises:
+        OtherJobError: The data set holds another job by now.
     """
     return _read_version(output, version)
 
 
 def version(job: Job) -> str:
     """A short name of exactly this job."""
-    return hashlib.sha256(job.to_json().encode()).hexdigest()[:16]
+    return hashlib.sha256(job.to_bytes()).hexdigest()[:16]
 
 
 def assign_splits(existing: list[str], count: int, splits: list[tuple[str, float]]) -> list[str]:

@@ -13,6 +13,7 @@ import math
 from collections.abc import Iterable
 from typing import Any
 
+from fgbg.files.sealed import seal, unseal
 from fgbg.transforms.job.job import RECORDS, Job
 from fgbg.transforms.job.work_unit import WorkUnit
 
@@ -87,13 +88,16 @@ class Plan:
 
     def to_bytes(self) -> bytes:
         """As stored; equal plans are equal bytes."""
-        content = {"complete": self.complete, "shards": [_to_json(s) for s in self.shards]}
-        return json.dumps(content, separators=(",", ":")).encode() + b"\n"
+        return seal({"complete": self.complete, "shards": [_to_json(s) for s in self.shards]})
 
     @classmethod
-    def from_bytes(cls, data: bytes) -> Plan:
-        """Of what is stored."""
-        content = json.loads(data)
+    def from_bytes(cls, data: bytes, path: str) -> Plan:
+        """Of what is stored.
+
+        Raises:
+            DamagedError: It is not what was written.
+        """
+        content = unseal(data, path)
         return cls(
             content["complete"],
             tuple(

@@ -12,14 +12,14 @@ Nothing here needs Beam: fgbg.transforms.steps.join_shards has the steps of the 
 from __future__ import annotations
 
 import dataclasses
-import json
 import re
 
 from fgbg.files import storage
 from fgbg.files.ordered_map import in_order, threads_for
+from fgbg.files.sealed import DamagedError, seal, unseal
 from fgbg.transforms.job import commit
 from fgbg.transforms.job import job as jobs
-from fgbg.transforms.job.job import BLOCKS, JOINING, RECORDS, SHARDS
+from fgbg.transforms.job.job import BLOCKS, JOINING, RECORDS, SHARDS, Job
 from fgbg.transforms.job.work_unit import WorkUnit
 from fgbg.transforms.records.plan import NAME, Block, Plan, Shard, draw_up
 
@@ -28,17 +28,22 @@ _PLAN = "plan.json"
 _FILE = re.compile(rf"{NAME}-\w+\.tfrecord-\d{{5,}}-of-\d{{5,}}")
 
 
-def block_path(output: str, unit: WorkUnit) -> str:
+def block_path(output: str, job: Job, unit: WorkUnit) -> str:
     """Where a unit's block is until it is joined."""
-    return storage.join(output, BLOCKS, f"{unit.name}.tfrecord")
+    name = f"{unit.name}.{jobs.unit_identity(job, unit)}.tfrecord"
+    return storage.join(output, BLOCKS, name)
 
 
 def read_plan(output: str) -> Plan | None:
-    """The stored plan; None before the first joining."""
+    """The stored plan; None before the first joining, and where it is damaged.
+
+    A plan is a function of the job and of the commit records, so that `prepare` draws it up again
+    as it was.
+    """
     path = storage.join(output, SHARDS, _PLAN)
     try:
-        return Plan.from_bytes(storage.storage_for(path).read(path))
-    except FileNotFoundError:
+        return Plan.from_bytes(storage.storage_for(path).read(path), path)
+    except (FileNotFoundError, DamagedError):
         return None
 
 
@@ -51,11 +56,9 @@ def prepare(output: str) -> list[str]:
     Returns:
         Names of the shards that are still to be joined.
     """
-    job = jobs.read(output)
-    if job is None:
-        raise FileNotFoundError(f"{output} holds no data set")
+    job = _job(output)
     store = storage.storage_for(output)
-    blocks = _blocks(output)
+    blocks = _blocks(output, job)
     stored = read_plan(output)
     plan = _as_stored(stored, blocks) or draw_up(job, blocks)
     if plan != stored:
@@ -71,11 +74,18 @@ def prepare(output: str) -> list[str]:
     return [shard.name for shard in plan.shards if shard not in joined]
 
 
-def _blocks(output: str) -> list[Block]:
-    units = sorted(commit.committed(output))
+def _job(output: str) -> Job:
+    job = jobs.read(output)
+    if job is None:
+        raise FileNotFoundError(f"{output} holds no data set")
+    return job
+
+
+def _blocks(output: str, job: Job) -> list[Block]:
+    units = sorted(commit.committed(output, job))
 
     def block(unit: WorkUnit) -> Block:
-        sizes = commit.read(output, unit).columns["record_bytes"]
+        sizes = commit.read(output, job, unit).columns["record_bytes"]
         return Block(unit, len(sizes), sum(sizes))
 
     return list(in_order(block, units, threads_for(output)))
@@ -112,10 +122,10 @@ def is_joined(output: str, shard: Shard) -> bool:
 def _is_recorded(output: str, shard: Shard) -> bool:
     path = _record_path(output, shard.name)
     try:
-        record = json.loads(storage.storage_for(path).read(path))
-    except FileNotFoundError:
+        record = unseal(storage.storage_for(path).read(path), path)
+    except (FileNotFoundError, DamagedError):
         return False
-    return record["fingerprint"] == shard.fingerprint()
+    return record.get("fingerprint") == shard.fingerprint()
 
 
 def _joined(output: str, plan: Plan) -> set[Shard]:
@@ -157,7 +167,8 @@ def join(output: str, plan: Plan, name: str) -> int:
     """
     shard = next(shard for shard in plan.shards if shard.name == name)
     store = storage.storage_for(output)
-    paths = [block_path(output, block.unit) for block in shard.blocks]
+    job = _job(output)
+    paths = [block_path(output, job, block.unit) for block in shard.blocks]
     if not is_joined(output, shard):
         target, workspace = (storage.join(output, path) for path in (shard.path, JOINING))
         try:
@@ -167,22 +178,21 @@ def join(output: str, plan: Plan, name: str) -> int:
                 return shard.bytes
             raise
         except ValueError as error:
-            raise ValueError(_wrong_sizes(output, shard)) from error
+            raise ValueError(_wrong_sizes(output, job, shard)) from error
         content = {"fingerprint": shard.fingerprint(), "records": shard.records}
         content |= {"bytes": shard.bytes}
-        data = json.dumps(content, sort_keys=True).encode() + b"\n"
-        store.write_atomically(_record_path(output, name), data)
+        store.write_atomically(_record_path(output, name), seal(content))
     if plan.complete:
         store.delete_files(paths)
     return shard.bytes
 
 
-def _wrong_sizes(output: str, shard: Shard) -> str:
+def _wrong_sizes(output: str, job: Job, shard: Shard) -> str:
     store = storage.storage_for(output)
     wrong = [
         path
         for block in shard.blocks
-        if store.size(path := block_path(output, block.unit)) != block.bytes
+        if store.size(path := block_path(output, job, block.unit)) != block.bytes
     ]
     return (
         f"{', '.join(wrong) or shard.path}: not of the size that the commit record says; delete "
@@ -202,7 +212,7 @@ def finish(output: str) -> Plan:
     return plan
 
 
-def forget_lost(output: str) -> int:
+def forget_lost(output: str, job: Job) -> int:
     """Takes back the commits of units whose records are nowhere any more: they are made again.
 
     A unit's records are in its block, or in its shard if that is joined; only a person or a
@@ -213,11 +223,13 @@ def forget_lost(output: str) -> int:
     """
     store = storage.storage_for(output)
     folder = storage.join(output, BLOCKS)
-    there = {WorkUnit.parse(name.removesuffix(".tfrecord")) for name in store.walk(folder)}
+    blocks = {storage.join(folder, name) for name in store.walk(folder)}
+    committed = commit.committed(output, job)
+    there = {unit for unit in committed if block_path(output, job, unit) in blocks}
     plan = read_plan(output)
     if plan is not None:
         for shard in _joined(output, plan):
             there.update(block.unit for block in shard.blocks)
-    lost = commit.committed(output) - there
-    commit.withdraw(output, lost)
+    lost = committed - there
+    commit.withdraw(output, job, lost)
     return len(lost)

@@ -159,10 +159,8 @@ def _coarse(
     """The occupied part of a histogram, in few enough bars to be seen."""
     low = _end(values.least if least is None else least)
     high = _end(values.greatest if greatest is None else greatest)
-    first = int((low - values.start) / values.width + 1e-9)
-    last = int((high - values.start) / values.width + 1e-9)
-    end = max(first + 1, min(last + 1, values.counts.size))
-    return _bars(values.counts, min(first, end - 1), end, values.start, values.width)
+    first, last = (int(values.bins(np.array([value]))[0]) for value in (low, high))
+    return _bars(values.counts, first, max(first, last) + 1, values.start, values.width)
 
 
 def _bars(

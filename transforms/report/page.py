@@ -3,10 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
-import shutil
-import tempfile
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -42,25 +38,11 @@ def write(output: str, job: Job, generation: dict[str, Any], local: str | None =
     Returns:
         What is conspicuous about it.
     """
-    with contextlib.nullcontext(local) if local else _manifest(output) as path:
+    with contextlib.nullcontext(local) if local else manifest.local_copy(output) as path:
         text, found = page(output, job, generation, path)
     target = storage.join(output, REPORT)
     storage.storage_for(target).write_atomically(target, text.encode())
     return found
-
-
-@contextlib.contextmanager
-def _manifest(output: str) -> Iterator[str]:
-    """A local path of the manifest."""
-    path = storage.join(output, manifest.MANIFEST)
-    if not storage.is_gcs(path):
-        yield path
-        return
-    with tempfile.TemporaryDirectory() as folder:
-        local = os.path.join(folder, manifest.MANIFEST)
-        with storage.storage_for(path).open(path) as source, open(local, "wb") as target:
-            shutil.copyfileobj(source, target)
-        yield local
 
 
 def page(

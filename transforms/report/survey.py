@@ -38,7 +38,7 @@ class Distribution:
     """A histogram of fixed bins with exact count, mean, least and greatest.
 
     Args:
-        bins: How many; values beyond the last one's end are counted in it.
+        bins: How many; values beyond the ends are counted in the first and the last.
         width: Of a bin.
         start: Where the first begins.
     """
@@ -53,17 +53,21 @@ class Distribution:
         self.greatest = -np.inf
 
     def add(self, values: Floats) -> None:
-        """Takes in values of 0 and more."""
+        """Takes in finite values."""
         if not values.size:
             return
-        # Values such as 0.29 lie a rounding error below their bin.
-        at = ((values - self.start) / self.width + 1e-9).astype(np.int64)
-        at = np.minimum(at, self.counts.size - 1)
-        self.counts += np.bincount(at, minlength=self.counts.size)
+        self.counts += np.bincount(self.bins(values), minlength=self.counts.size)
         self.count += values.size
         self.total += float(values.sum())
         self.least = min(self.least, float(values.min()))
         self.greatest = max(self.greatest, float(values.max()))
+
+    def bins(self, values: Floats) -> Counts:
+        """The bin of each value, from 0."""
+        # Values such as 0.29 lie a rounding error below their bin. Clipped before they are whole
+        # numbers, which far values do not fit.
+        at = np.floor((values - self.start) / self.width + 1e-9)
+        return np.clip(at, 0, self.counts.size - 1).astype(np.int64)
 
     @property
     def mean(self) -> float:

@@ -147,14 +147,17 @@ class DropCommitted(beam.DoFn):
 
     Args:
         output: The data set.
+        version: The version of its job.
     """
 
-    def __init__(self, output: str) -> None:
+    def __init__(self, output: str, version: str) -> None:
         self._output = output
+        self._version = version
         self._committed: set[WorkUnit] = set()
 
     def setup(self) -> None:
-        self._committed = commit.committed(self._output)
+        job = jobs.read_cached(self._output, self._version)
+        self._committed = commit.committed(self._output, job)
 
     def process(self, unit: WorkUnit) -> Iterator[WorkUnit]:
         if unit in self._committed:

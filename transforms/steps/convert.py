@@ -56,7 +56,7 @@ def convert_unit(reader: SampleReader, target: str, job: Job, unit: WorkUnit) ->
     Raises:
         SampleError: A picture is missing or damaged.
     """
-    record = commit.read(reader.output, unit)
+    record = commit.read(reader.output, reader.job, unit)
     samples = reader.unit(record)
     c = job.configuration
     coded = {

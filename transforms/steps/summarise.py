@@ -1,8 +1,9 @@
-"""Summarise: from the commit records to manifest, statistics, sample sheets, card, report, errors.
+"""Summarise: from the commit records to manifest, statistics, card, errors; then the drawings.
 
 The records are read in the order of the manifest, one background at a time, so that memory does
 not grow with the data set. Everything written here is a function of the records and of the job
-alone, but for the timings in generation.json and in the report.
+alone, but for the timings in generation.json and in the report. The data set is finished when
+generation.json is there: sheets and report come after it, and their errors are warnings.
 """
 
 from __future__ import annotations
@@ -17,10 +18,9 @@ from collections.abc import Iterator
 from importlib import metadata
 from typing import Any
 
-from fgbg.files import storage
+from fgbg.files import durable, storage
 from fgbg.files.ordered_map import in_order, threads_for
 from fgbg.transforms.dataset import manifest
-from fgbg.transforms.dataset import sheets as sample_sheets
 from fgbg.transforms.dataset.card import card
 from fgbg.transforms.job import commit
 from fgbg.transforms.job import job as jobs
@@ -29,7 +29,8 @@ from fgbg.transforms.job.job import CARD, ERRORS, GENERATION, RECORDS, Job
 from fgbg.transforms.job.work_unit import WorkUnit
 from fgbg.transforms.records import shards
 from fgbg.transforms.records.description import descriptions
-from fgbg.transforms.report import page
+from fgbg.transforms.records.plan import Plan
+from fgbg.transforms.steps.draw import draw
 
 # Libraries that have a say in the bytes.
 _LIBRARIES = ("fgbg", "apache-beam", "tensorflow", "numpy", "opencv-python-headless", "pyarrow")
@@ -45,6 +46,7 @@ class Summary:
         failed: Number of units that failed.
         bytes: Bytes of all samples' pictures.
         empty_masks: Number of samples whose mask has no pixel.
+        not_drawn: Why sheets or report could not be drawn, in words; empty if they were.
     """
 
     samples: int
@@ -52,6 +54,7 @@ class Summary:
     failed: int
     bytes: int
     empty_masks: int
+    not_drawn: tuple[str, ...] = ()
 
 
 def summarise(output: str, run: dict[str, Any] | None = None) -> Summary:
@@ -66,7 +69,7 @@ def summarise(output: str, run: dict[str, Any] | None = None) -> Summary:
         raise FileNotFoundError(f"{output} holds no data set")
     plan = shards.finish(output) if job.configuration.in_records else None
     places = plan.places() if plan else None
-    units = sorted(commit.committed(output), key=lambda unit: _order(job, unit))
+    units = sorted(commit.committed(output, job), key=lambda unit: _order(job, unit))
     moments: dict[str, Moments] = {}
     sizes: dict[str, int] = {}
     splits = {name: 0 for name, _ in job.configuration.splits}
@@ -74,7 +77,7 @@ def summarise(output: str, run: dict[str, Any] | None = None) -> Summary:
     with tempfile.TemporaryDirectory() as folder:
         local = os.path.join(folder, manifest.MANIFEST)
         with manifest.ManifestWriter(local) as writer:
-            for records in _by_background(output, units):
+            for records in _by_background(output, job, units):
                 for record in records:
                     for name, values in record.moments.items():
                         moments.setdefault(name, Moments()).add(values)
@@ -87,10 +90,23 @@ def summarise(output: str, run: dict[str, Any] | None = None) -> Summary:
                 splits[job.backgrounds[records[0].unit.background - 1].split] += table.num_rows
         path = storage.join(output, manifest.MANIFEST)
         storage.storage_for(path).upload(local, path)
-        keep = manifest.spread_rows(local, sample_sheets.ROWS)
-    failures = _write_errors(output, job)
-    sample_sheets.write_sheets(output, job, keep)
-    summary = Summary(rows, len(units), failures, sum(sizes.values()), empty)
+        failures = _write_errors(output, job)
+        summary = Summary(rows, len(units), failures, sum(sizes.values()), empty)
+        content = _finish(output, job, summary, moments, sizes, splits, plan, run)
+        return dataclasses.replace(summary, not_drawn=draw(output, job, content, local).problems)
+
+
+def _finish(
+    output: str,
+    job: Job,
+    summary: Summary,
+    moments: dict[str, Moments],
+    sizes: dict[str, int],
+    splits: dict[str, int],
+    plan: Plan | None,
+    run: dict[str, Any] | None,
+) -> dict[str, Any]:
+    """Writes what makes the data set a finished one. Returns the content of generation.json."""
     content = _generation(job, summary, moments, sizes, splits)
     if plan is not None:
         content["shards"] = {
@@ -99,20 +115,20 @@ def summarise(output: str, run: dict[str, Any] | None = None) -> Summary:
         for name, data in descriptions(job, plan).items():
             _put(output, f"{RECORDS}/{name}", data)
     content["timings"] = _timings(output, run)
-    text = json.dumps(content, indent=1) + "\n"
     _put(output, CARD, card(job, content).encode())
-    page.write(output, job, content)
-    _put(output, GENERATION, text.encode())  # last: whoever sees it sees a whole data set
-    return summary
+    durable.sync(output)
+    # Last: whoever sees it sees a whole data set.
+    _put(output, GENERATION, (json.dumps(content, indent=1) + "\n").encode())
+    return content
 
 
 def _order(job: Job, unit: WorkUnit) -> tuple[int, int, int, bool]:
     return unit.background, unit.foreground, unit.round, unit.mirrored
 
 
-def _by_background(output: str, units: list[WorkUnit]) -> Iterator[list[commit.Commit]]:
+def _by_background(output: str, job: Job, units: list[WorkUnit]) -> Iterator[list[commit.Commit]]:
     """The commit records, a background's at a time, in order."""
-    records = in_order(lambda unit: commit.read(output, unit), units, threads_for(output))
+    records = in_order(lambda unit: commit.read(output, job, unit), units, threads_for(output))
     for _, group in itertools.groupby(records, lambda record: record.unit.background):
         yield list(group)
 

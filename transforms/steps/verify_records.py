@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from fgbg.files import storage
+from fgbg.files.sealed import DamagedError
 from fgbg.transforms.dataset.record_samples import RecordReader
 from fgbg.transforms.dataset.sample import SampleError
 from fgbg.transforms.job import commit
@@ -64,8 +65,8 @@ def _check_unit(
 ) -> Iterator[Problem]:
     try:
         frames = reader.frames(unit)
-    except (SampleError, FileNotFoundError):
-        return  # told once for the shard; the commit records are counted elsewhere
+    except (SampleError, DamagedError, FileNotFoundError):
+        return  # told once for the shard; the commit records are checked elsewhere
     for i, row in members:
         frame = frames[i]
         file, index = frame.shard.path, frame.index
@@ -128,7 +129,7 @@ def check_shards(output: str, job: Job, splits: dict[str, int]) -> Iterator[Prob
             yield shard.path, "its shard record is missing or another's"
     if records != splits:
         yield RECORDS, f"the shards hold {records} records, the manifest has {splits}"
-    if plan.units() != commit.committed(output):
+    if plan.units() != commit.committed(output, job):
         yield SHARDS, "the shards do not hold just the units that are committed: run again"
     yield from _check_descriptions(output, job, plan)
     yield from _strays(output, plan)

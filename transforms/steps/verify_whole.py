@@ -81,7 +81,14 @@ def _check_splits(job: Job, columns: dict[str, list[Any]]) -> Iterator[tuple[str
 
 
 def _check_commits(output: str, job: Job) -> Iterator[tuple[str, str]]:
-    done = len(commit.committed(output))
+    units, others = commit.listed(output, job)
+    for name in others:
+        yield name, "is no commit record of this job: of another one, a copy, or somebody's file"
+    damaged = commit.damaged(output, job, units)
+    for error in damaged.values():
+        name = error.path.removeprefix(output).lstrip("/")
+        yield name, f"{error.problem}; fgbg generate makes its unit again"
+    done = len(units) - len(damaged)
     failed = len(commit.failed(output))
     if done + failed != job.units or failed:
         yield jobs.COMMITS, f"{done} of {job.units} units are done, {failed} failed; run again"

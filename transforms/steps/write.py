@@ -1,9 +1,10 @@
 """Write: the files of a work unit, or its block of records, then its commit record.
 
 The files are written under their final names, one after the other; nobody counts them before the
-commit record, which appears in one step, says that all of them are whole. A process that dies
-between leaves files that the next run writes again with equal bytes. A block (--format tfrecord)
-is one file with the records of all samples, which fgbg.transforms.records.shards joins with others.
+commit record says that all of them are whole. It appears in one step when they are on the disk. A
+process that dies between leaves files that the next run writes again with equal bytes. A block
+(--format tfrecord) is one file with the records of all samples, which transforms.records.shards
+joins with others.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from typing import Any, NamedTuple
 
 import apache_beam as beam
 import numpy as np
+from apache_beam.transforms.window import GlobalWindows
 from numpy.typing import NDArray
 
 from fgbg.transforms import meter
@@ -20,6 +22,7 @@ from fgbg.transforms.dataset.store import store_unit
 from fgbg.transforms.job import commit
 from fgbg.transforms.job import job as jobs
 from fgbg.transforms.job.commit import Commit, Moments
+from fgbg.transforms.job.commit_queue import CommitQueue, Settled
 from fgbg.transforms.job.job import Job
 from fgbg.transforms.job.work_unit import WorkUnit
 from fgbg.transforms.pixels import compositing, encode_unit
@@ -103,14 +106,23 @@ def _moments(
 class Write(beam.DoFn):
     """(ComposedUnit, depth) -> Committed; FailedUnit to the output FAILED.
 
+    Units leave it some elements later, or at the bundle's end: when their records are written.
+
     Args:
         output: The data set.
         version: The version of its job.
+        fsync: Whether a unit counts as done only when its files are on the local disk.
     """
 
-    def __init__(self, output: str, version: str) -> None:
+    def __init__(self, output: str, version: str, fsync: bool = True) -> None:
         self._output = output
         self._version = version
+        self._fsync = fsync
+        self._queue: CommitQueue | None = None
+
+    def start_bundle(self) -> None:
+        job = jobs.read_cached(self._output, self._version)
+        self._queue = CommitQueue(self._output, job, self._fsync)
 
     def process(
         self, element: tuple[ComposedUnit, Any]
@@ -119,21 +131,39 @@ class Write(beam.DoFn):
         if isinstance(metres, FailedUnit):
             yield beam.pvalue.TaggedOutput(FAILED, metres)
             return
+        assert self._queue is not None
         job = jobs.read_cached(self._output, self._version)
         try:
             with meter.timed("write_microseconds"):
                 record = write_unit(self._output, job, composed, metres)
-                commit.write(self._output, record)
         except Exception as error:
             failure = FailedUnit.of(composed.unit, "Write", error)
             yield beam.pvalue.TaggedOutput(FAILED, failure)
             return
-        total = sum(record.sizes.values())
-        meter.count("units_done")
-        meter.count("samples", len(composed.numbers))
-        meter.count("bytes", total)
+        yield from map(_outcome, self._queue.put(record))
         meter.end()
-        yield Committed(composed.unit, len(composed.numbers), total)
+
+    def finish_bundle(self) -> Iterator[Any]:
+        assert self._queue is not None
+        for settled in self._queue.drain():
+            outcome = _outcome(settled)
+            if isinstance(outcome, beam.pvalue.TaggedOutput):
+                value = GlobalWindows.windowed_value(outcome.value)
+                yield beam.pvalue.TaggedOutput(outcome.tag, value)
+            else:
+                yield GlobalWindows.windowed_value(outcome)
+
+
+def _outcome(settled: Settled) -> Committed | beam.pvalue.TaggedOutput:
+    record = settled.commit
+    if settled.error is not None:
+        failure = FailedUnit.of(record.unit, "Write", settled.error)
+        return beam.pvalue.TaggedOutput(FAILED, failure)
+    samples, size = len(record.columns["number"]), sum(record.sizes.values())
+    meter.count("units_done")
+    meter.count("samples", samples)
+    meter.count("bytes", size)
+    return Committed(record.unit, samples, size)
 
 
 class RecordFailure(beam.DoFn):

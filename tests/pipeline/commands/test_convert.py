@@ -18,7 +18,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from fgbg.pipeline.__main__ import main
-from tests.helpers.damage import flip_a_bit
+from tests.helpers.damage import commit_file, flip_a_bit
 from tests.helpers.data_sets import ROOT, arguments, make_in_process, tree, without_workers
 from tests.helpers.killing import commits, descendants, gone, wait_for
 from tests.helpers.licensed_inputs import ASKED, FORMS, write_inputs
@@ -193,7 +193,7 @@ def test_what_was_not_made_is_missing_in_both(sets, tmp_path, capsys, in_process
     source, new = tmp_path / "source", tmp_path / "new"
     shutil.copytree(sets["png"], source)
     unit = WorkUnit(2, 1, False, 0)
-    (source / "_work" / "commits" / f"{unit.name}.json").unlink()
+    commit_file(source, unit.name).unlink()
     write_failure(str(source), unit, "EstimateDepth", "a reason")
     summarise(str(source))
     command = ["convert", str(source), "--output", str(new), *ASKED["tfrecord"]]

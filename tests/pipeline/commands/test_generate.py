@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -14,6 +15,7 @@ import pytest
 from PIL import Image
 
 from fgbg.pipeline.__main__ import main
+from fgbg.transforms.dataset import catalogue
 from fgbg.transforms.dataset.manifest import SCHEMA
 from tests.helpers.data_sets import ROOT, arguments, fgbg, make_in_process, tree
 from tests.helpers.pictures import disc, photo
@@ -214,7 +216,8 @@ def test_more_inputs_extend_to_what_they_would_have_been_at_once(
     whole = tree(output)
     changed = {name for name in first if whole[name] != first[name]}
     assert changed == {
-        "_work/job.json", "manifest.parquet", "generation.json", "README.md", "index.html",
+        "_work/job.json", "_work/job.spare.json", "_work/inputs.json",
+        "manifest.parquet", "generation.json", "README.md", "index.html",
         "PlotImages/overlay.png", "PlotImages/mask.png", "PlotImages/rows.png",
     }  # fmt: skip
     assert whole == tree(small_data_set)
@@ -266,9 +269,28 @@ def test_changed_and_missing_inputs_are_refused(small_inputs, tmp_path, capsys):
 def test_overwrite_starts_anew_and_deletes_nothing_else(small_inputs, tmp_path, in_process):
     output = make_in_process(small_inputs, tmp_path / "set", "--seed", "5")
     (output / "my notes.txt").write_text("keep")
+    (output / "holiday").mkdir()
+    (output / "holiday" / "1.jpg").write_text("keep")
     assert main(arguments(small_inputs, output, "--overwrite", "--placements", "1")) == 0
-    assert (output / "my notes.txt").read_text() == "keep"
+    assert (output / "my notes.txt").read_text() == (output / "holiday/1.jpg").read_text() == "keep"
     assert sum(1 for _ in output.glob("bg*/fg_*/overlay/*.jpg")) == 3 * 2 * 2
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["bg1/holiday.jpg", "bg100/fg_1/overlay/1.jpg", "coco/annotations.json", "backgrounds/bg4.jpg"],
+)
+def test_overwrite_refuses_files_of_others_in_our_folders(
+    name, small_inputs, small_data_set, tmp_path, capsys
+):
+    output = tmp_path / "set"
+    shutil.copytree(small_data_set, output)
+    (output / name).parent.mkdir(parents=True, exist_ok=True)
+    (output / name).write_text("mine")
+    before = tree(output)
+    assert main(arguments(small_inputs, output, "--overwrite")) == 2
+    assert f"{name}" in capsys.readouterr().err
+    assert tree(output) == before
 
 
 def test_bad_inputs_are_skipped_and_recorded_if_asked(small_inputs, tmp_path):
@@ -282,7 +304,7 @@ def test_bad_inputs_are_skipped_and_recorded_if_asked(small_inputs, tmp_path):
 
 
 def test_a_failed_unit_is_recorded_and_only_it_is_tried_again(
-    small_inputs, tmp_path, capsys, in_process
+    small_inputs, tmp_path, capsys, in_process, monkeypatch
 ):
     output = tmp_path / "set"
     command = arguments(small_inputs, output, "--workers", "2")
@@ -291,7 +313,9 @@ def test_a_failed_unit_is_recorded_and_only_it_is_tried_again(
     make_in_process(copy_inputs(small_inputs, tmp_path / "in", 3, 1), output)
     damaged = output / "foregrounds" / "fg_2.png"
     damaged.write_bytes(b"not a picture")
-    assert main(command) == 1
+    with monkeypatch.context() as patch:  # after the run has looked at them
+        patch.setattr(catalogue, "wrong_inputs", lambda *_: {})
+        assert main(command) == 1
     errors = [json.loads(line) for line in (output / "errors.jsonl").read_text().splitlines()]
     assert [e["unit"] for e in errors] == [
         f"bg{b}/fg_2/{kind}_0" for b in (1, 2, 3) for kind in ("as_given", "mirrored")
@@ -303,7 +327,7 @@ def test_a_failed_unit_is_recorded_and_only_it_is_tried_again(
     assert "6 units failed" in capsys.readouterr().out
     good = {p: p.stat().st_mtime_ns for p in output.glob("bg*/fg_1/*/*")}
     assert len(good) == 3 * 2 * 3 * 2
-    damaged.unlink()  # stored again by the next run
+    # The next run sees what is wrong with it and stores it again.
     assert main(command) == 0
     assert not (output / "errors.jsonl").exists()
     assert {p: p.stat().st_mtime_ns for p in output.glob("bg*/fg_1/*/*")} == good

@@ -17,7 +17,7 @@ import pytest
 from fgbg.files.storage import LocalStorage
 from fgbg.pipeline.__main__ import main
 from fgbg.transforms.records import shards
-from tests.helpers.data_sets import ROOT, arguments, make_in_process, tree, without_workers
+from tests.helpers.data_sets import ROOT, arguments, job_of, make_in_process, tree, without_workers
 from tests.helpers.killing import commits, descendants, gone, start, wait_for
 from tests.helpers.tfrecord_sets import records_by_name, rows, shard_files
 
@@ -140,7 +140,7 @@ def unjoined(few: Path, output: Path) -> Path:
     for shard in plan.shards:
         data = (output / shard.path).read_bytes()
         for block in shard.blocks:
-            path = Path(shards.block_path(str(output), block.unit))
+            path = Path(shards.block_path(str(output), job_of(output), block.unit))
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(data[: block.bytes])
             data = data[block.bytes :]
@@ -164,7 +164,7 @@ def test_killed_at_every_step_of_joining(small_inputs, few, tmp_path, in_process
                 with pytest.raises(Killed):
                     join_all(output)
             every_shard_is_whole(output, few)
-            assert shards.forget_lost(str(output)) == 0
+            assert shards.forget_lost(str(output), job_of(output)) == 0
             join_all(output)
             assert {p.name: p.read_bytes() for p in shard_files(output)} == {
                 p.name: p.read_bytes() for p in shard_files(few)
@@ -212,7 +212,7 @@ def test_killed_in_the_middle_of_removing_blocks(few, tmp_path, monkeypatch):
         with pytest.raises(Killed):
             join_all(output)
     assert blocks(output) == before - 1
-    assert shards.forget_lost(str(output)) == 0
+    assert shards.forget_lost(str(output), job_of(output)) == 0
     join_all(output)
     every_shard_is_whole(output, few)
     assert len(shard_files(output)) == 4 and blocks(output) == 0

@@ -23,7 +23,7 @@ from fgbg.transforms.job.work_unit import WorkUnit
 from fgbg.transforms.pixels import coding
 from fgbg.transforms.records import shards
 from fgbg.transforms.steps import write as writing
-from tests.helpers.data_sets import arguments, make_in_process, tree
+from tests.helpers.data_sets import arguments, job_of, make_in_process, tree
 from tests.helpers.small_networks import keras_file
 from tests.helpers.tfrecord_sets import (
     inputs_with_a_ghost,
@@ -243,7 +243,7 @@ def test_fewer_shards_after_a_failure_leave_none_of_the_others(inputs, tmp_path,
     for shard in plan.shards:
         data = (output / shard.path).read_bytes()
         for block in shard.blocks:
-            path = Path(shards.block_path(str(output), block.unit))
+            path = Path(shards.block_path(str(output), job_of(output), block.unit))
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(data[: block.bytes])
             data = data[block.bytes :]
@@ -282,7 +282,7 @@ def test_a_block_of_another_size_is_not_joined(inputs, tmp_path, monkeypatch):
     with pytest.raises(ValueError, match="not of the size that the commit record says"):
         for name in names:
             shards.join(str(output), plan, name)
-    assert commit.committed(str(output))
+    assert commit.committed(str(output), job_of(output))
 
 
 def make_in_process_up_to_blocks(inputs: Path, output: Path) -> None:

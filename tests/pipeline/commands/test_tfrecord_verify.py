@@ -14,7 +14,7 @@ import pytest
 from fgbg.pipeline.__main__ import main
 from fgbg.transforms.records import example as tf_example
 from fgbg.transforms.records.file import frame
-from tests.helpers.damage import edit_generation, edit_row
+from tests.helpers.damage import commit_file, edit_generation, edit_row
 from tests.helpers.data_sets import make_in_process
 from tests.helpers.tfrecord_sets import read_shard
 
@@ -158,7 +158,7 @@ DAMAGE: dict[str, tuple[Callable[[Path], object], list[str]]] = {
         ["bytes of pictures"],
     ),
     "a lost commit record": (
-        lambda o: (o / "_work/commits/bg1/fg_1/as_given_0.json").unlink(),
+        lambda o: commit_file(o, "bg1/fg_1/as_given_0").unlink(),
         ["_work/commits: 11 of 12 units are done"],
     ),
 }

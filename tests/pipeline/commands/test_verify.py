@@ -16,7 +16,7 @@ from PIL import Image
 from fgbg.pipeline.__main__ import main
 from fgbg.pipeline.workers import processes
 from fgbg.transforms import meter
-from tests.helpers.damage import edit_generation, edit_manifest, edit_row, flip_a_bit
+from tests.helpers.damage import commit_file, edit_generation, edit_manifest, edit_row, flip_a_bit
 
 OVERLAY, MASK = "bg1/fg_2/overlay/4.jpg", "bg2/fg_1/mask/2.jpg"
 
@@ -115,7 +115,7 @@ DAMAGE: dict[str, tuple[Callable[[Path], object], str]] = {
         "generation.json: says the masks' mean is 1",
     ),
     "a lost commit record": (
-        lambda o: (o / "_work/commits/bg1/fg_1/as_given_0.json").unlink(),
+        lambda o: commit_file(o, "bg1/fg_1/as_given_0").unlink(),
         "_work/commits: 11 of 12 units are done",
     ),
 }
@@ -155,7 +155,7 @@ def test_an_incomplete_data_set_is_not_clean(small_data_set, tmp_path, capsys):
     output = tmp_path / "set"
     shutil.copytree(small_data_set, output)
     unit = WorkUnit(3, 2, True, 0)
-    (output / "_work" / "commits" / f"{unit.name}.json").unlink()
+    commit_file(output, unit.name).unlink()
     write_failure(str(output), unit, "Compose", "a reason")
     summarise(str(output))
     assert main(["verify", str(output)]) == 1

@@ -58,8 +58,8 @@ def test_both_forms_hold_the_same_samples(sets):
 @pytest.mark.parametrize("form", ["png", "tfrecord"])
 def test_the_samples_of_a_unit_are_those_of_its_rows(sets, form):
     reader, rows = reader_of(sets[form]), {row["key"]: row for row in rows_of(sets[form])}
-    for unit in sorted(commit.committed(str(sets[form]))):
-        record = commit.read(str(sets[form]), unit)
+    for unit in sorted(commit.committed(str(sets[form]), reader.job)):
+        record = commit.read(str(sets[form]), reader.job, unit)
         samples = reader.unit(record)
         assert [sample.row["number"] for sample in samples] == record.columns["number"]
         for sample in samples:

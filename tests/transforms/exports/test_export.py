@@ -20,7 +20,7 @@ from pycocotools import mask as coco_mask
 from pycocotools.coco import COCO
 
 from fgbg.pipeline.__main__ import main
-from tests.helpers.damage import flip_a_bit
+from tests.helpers.damage import commit_file, flip_a_bit
 from tests.helpers.data_sets import ROOT, make_in_process, tree
 from tests.helpers.licensed_inputs import BACKGROUNDS, FOREGROUNDS, FORMS, write_inputs
 from tests.helpers.small_networks import keras_file
@@ -368,7 +368,7 @@ def test_samples_that_were_not_made_are_told(sets, tmp_path, capsys):
     output = tmp_path / "set"
     shutil.copytree(sets["jpg"], output)
     unit = WorkUnit(1, 1, True, 0)
-    (output / "_work" / "commits" / f"{unit.name}.json").unlink()
+    commit_file(output, unit.name).unlink()
     write_failure(str(output), unit, "Compose", "a reason")
     summarise(str(output))
     assert main(["export", "coco", str(output)]) == 0

@@ -182,7 +182,7 @@ def test_the_plan_depends_on_nothing_else():
     blocks = blocks_of(job)
     plan = draw_up(job, blocks)
     assert draw_up(job, reversed(blocks)) == plan
-    assert Plan.from_bytes(plan.to_bytes()) == plan
+    assert Plan.from_bytes(plan.to_bytes(), "plan.json") == plan
     assert draw_up(job_of(shards=8, seed=1), blocks) != plan
     assert not draw_up(job, blocks[1:]).complete
 

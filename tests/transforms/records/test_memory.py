@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from fgbg.transforms.records import shards
-from tests.helpers.data_sets import ROOT, make_in_process
+from tests.helpers.data_sets import ROOT, job_of, make_in_process
 from tests.helpers.pictures import disc, photo
 
 # What joins a data set, summarises it or reads it all, and tells its own peak memory.
@@ -78,7 +78,7 @@ def unjoin(output: Path) -> None:
     for shard in shards.read_plan(str(output)).shards:
         with open(output / shard.path, "rb") as file:
             for block in shard.blocks:
-                path = Path(shards.block_path(str(output), block.unit))
+                path = Path(shards.block_path(str(output), job_of(output), block.unit))
                 path.parent.mkdir(parents=True, exist_ok=True)
                 path.write_bytes(file.read(block.bytes))
         (output / "_work" / "shards" / f"{shard.name}.json").unlink()

@@ -8,6 +8,8 @@ from pathlib import Path
 import matplotlib
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from fgbg.transforms.job import job as jobs
 from fgbg.transforms.report import charts, drawing, input_charts, looks, survey
@@ -80,3 +82,38 @@ def test_depth_of_pixels_has_few_bars(conspicuous_sets):
     assert len(bars) <= 48
     assert bars.min() > 0
     assert "Of 1 sample from" in charts._depth_of_pixels(job, seen)
+
+
+VALUES = st.one_of(
+    st.just([]),
+    st.floats(0, 1).map(lambda value: [value]),
+    st.tuples(st.floats(0, 1), st.integers(2, 50)).map(lambda both: [both[0]] * both[1]),
+    st.lists(st.sampled_from([0.0, 1.0, 1.0 - 1e-16, 5e-324]), min_size=1),
+    st.lists(st.floats(-1e300, 1e300), min_size=1, max_size=30),
+)
+
+
+@settings(deadline=None)
+@given(VALUES, st.sampled_from([1, 7, 1024, 50176]))
+def test_a_histogram_of_any_values_shows_each_of_them(values, whole):
+    found = survey.of_whole_pixels(whole)
+    found.add(np.array(values))
+    heights, edges = charts._coarse(found)
+    assert heights.sum() == len(values) == found.count
+    assert len(edges) == len(heights) + 1 and (np.diff(edges) > 0).all()
+    assert len(heights) <= 49
+
+
+def test_a_foreground_that_fills_its_box_is_drawn():
+    # A mask of all of its box is a share of just 1: the last bin's end, beyond no bar.
+    for most in (1, 180, 224 * 224):
+        values = survey.of_whole_pixels(most)
+        values.add(np.array([1.0]))
+        assert charts._histogram("fill", values, "title", "label")
+
+
+def test_the_two_ends_of_given_limits_may_lie_beyond_all_bins():
+    values = survey.of_whole_pixels(10)
+    values.add(np.array([0.5]))
+    heights, _ = charts._coarse(values, -4.0, 77.0)
+    assert heights.sum() == 1
