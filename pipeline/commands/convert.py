@@ -59,7 +59,7 @@ def main(arguments: list[str]) -> int:
         with hold(asked.output):
             if asked.overwrite:
                 delete(asked.output)
-            return _convert(data_set, asked.output, job, asked.workers, loss, started)
+            return _convert(data_set, job, asked, loss, started)
 
 
 def _parse(arguments: list[str]) -> argparse.Namespace:
@@ -73,6 +73,7 @@ def _parse(arguments: list[str]) -> argparse.Namespace:
     add("--output", required=True, metavar="NEW", help="folder of the new one, local or gs://")
     add("--format", required=True, choices=(jobs.IMAGES, jobs.TFRECORD), help="its form")
     options.add_switch(add, "--overwrite", "delete the data set that is in NEW")
+    options.add_no_fsync(add)
     add("--mask_format", choices=("jpg", "png"), help="of images; None: jpg")
     add("--depth_format", choices=("jpg", "png16"), help="of images; None: jpg")
     add(
@@ -125,9 +126,10 @@ def _loss(old: Configuration, new: Configuration) -> str | None:
 
 
 def _convert(
-    data_set: Finished, target: str, job: Job, workers: int | None, loss: str | None, started: float
+    data_set: Finished, job: Job, asked: argparse.Namespace, loss: str | None, started: float
 ) -> int:
     """Writes what is missing of the new data set. Returns the exit code."""
+    target = asked.output
     jobs.write(target, job)
     _copy_inputs(data_set.output, target, job)
     units = commit.committed(data_set.output, data_set.job)
@@ -141,7 +143,7 @@ def _convert(
     before = local.samples_of(job, done)
     if before:
         say(f"Resuming: {before:,} of {data_set.samples:,} samples are there.")
-    count = max(1, min(workers or processes.available_cores(), missing))
+    count = max(1, min(asked.workers or processes.available_cores(), missing))
     timings: dict[str, Any] = {"workers": count, "converted_from": _form(data_set.job)}
     if loss:
         timings["depth_lost"] = loss
@@ -153,6 +155,7 @@ def _convert(
             jobs.version(data_set.job),
             target,
             jobs.version(job),
+            not asked.no_fsync,
             output=target,
             job=job,
             progress=Progress("samples", data_set.samples, before),

@@ -58,7 +58,9 @@ def main(arguments: list[str]) -> int:
             return remote.run(output, job, depth_path, beam_options, cloud)
         from fgbg.pipeline.workers import local
 
-        return local.run(output, job, depth_path, workers, beam_options, started)
+        return local.run(
+            output, job, depth_path, workers, beam_options, started, not asked.no_fsync
+        )
 
 
 def _other_runner(beam_options: list[str]) -> str | None:

@@ -50,6 +50,16 @@ def suggest(unknown: str, known: list[str]) -> str:
     return f"unknown option {name}" + (f"; did you mean {near[0]}?" if near else "")
 
 
+def add_no_fsync(add: Callable[..., Any]) -> None:
+    """Adds --no_fsync."""
+    add_switch(
+        add,
+        "--no_fsync",
+        "do not wait for the local disk: for scratch disks, which a power cut may spoil",
+        "--no-fsync",
+    )
+
+
 def generate_parser() -> Parser:
     """The parser of `fgbg generate`; what it leaves over are Beam's options."""
     parser = Parser(
@@ -88,6 +98,7 @@ def generate_parser() -> Parser:
     )
     add_switch(add, "--overwrite", "delete the data set that is there and start anew")
     add_switch(add, "--skip_bad_inputs", "leave out inputs that cannot be used instead of stopping")
+    add_no_fsync(add)
     add = parser.add_argument_group("pictures").add_argument
     add("--size", type=size, default="224", metavar="N|WxH", help="size stored, in pixels")
     add(

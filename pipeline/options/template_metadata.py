@@ -22,7 +22,7 @@ DESCRIPTION = (
     "placements it extends."
 )
 # They are for the machine where the command is typed: a template would launch no job by them.
-NOT_IN_TEMPLATE = ("help", "workers", "plan", "price_per_hour", "depth_speed")
+NOT_IN_TEMPLATE = ("help", "workers", "plan", "price_per_hour", "depth_speed", "no_fsync")
 _PATH = r"^gs://[a-z0-9][a-z0-9._-]+[a-z0-9](/.*)?$"
 _TEXT = {
     "backgrounds": _PATH,

@@ -125,16 +125,18 @@ def splits(text: str) -> list[tuple[str, float]]:
     return list(found.items())
 
 
-def add_switch(add: Callable[..., Any], name: str, text: str) -> None:
+def add_switch(add: Callable[..., Any], name: str, text: str, *others: str) -> None:
     """Adds an option that is off unless it is given, alone or with true or false.
 
     Args:
         add: add_argument of the parser, or of a group of it.
         name: The option.
         text: Its help.
+        others: Other names of it.
     """
     add(
         name,
+        *others,
         type=boolean,
         nargs="?",
         const=True,

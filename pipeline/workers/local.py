@@ -36,6 +36,7 @@ def run(
     workers: int,
     beam_options: list[str],
     started: float,
+    fsync: bool = True,
 ) -> int:
     """Makes what is missing of a data set, then summarises it.
 
@@ -46,6 +47,7 @@ def run(
         workers: Number of processes.
         beam_options: Options for Beam, as given.
         started: time.monotonic() at the start of the command.
+        fsync: Whether a unit counts as done only when its files are on the local disk.
 
     Returns:
         The exit code.
@@ -68,6 +70,7 @@ def run(
         graph = dataclasses.replace(
             GraphArguments.of(output, job, depth_path, threads=1),
             backgrounds_kept=_BACKGROUNDS_KEPT,
+            fsync=fsync,
         )
         ran = make_units(
             "fgbg.pipeline.workers.tasks:make_slice",
