@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import time
+from pathlib import Path
 
 import apache_beam as beam
 import pytest
@@ -22,9 +23,11 @@ from fgbg.transforms.job import job as jobs
 from fgbg.transforms.job.commit import Commit, Moments
 from fgbg.transforms.job.job import assign_splits
 from fgbg.transforms.job.work_unit import WorkUnit, sample_numbers, units_of_background
+from fgbg.transforms.steps import compose
 from fgbg.transforms.steps.run_made import Made, added_up, made_now, timings
 from fgbg.transforms.steps.unit_coder import WorkUnitCoder
-from tests.helpers.data_sets import arguments, make_in_process, tree
+from fgbg.transforms.steps.write import Write
+from tests.helpers.data_sets import arguments, job_of, make_in_process, tree
 
 
 def graph_of(inputs, output, *more: str) -> GraphArguments:
@@ -204,3 +207,20 @@ def test_a_write_that_fails_costs_its_unit_and_no_other(small_inputs, tmp_path, 
     lines = (output / "errors.jsonl").read_text().splitlines()
     assert len(lines) == 1
     assert "No space left on device" in lines[0] and "bg2/fg_1/mirrored_0" in lines[0]
+
+
+def test_nothing_is_written_into_a_data_set_that_has_become_another_jobs(small_inputs, tmp_path):
+    output = str(make_in_process(small_inputs, tmp_path / "set"))
+    whole = job_of(output)
+    step = Write(output, jobs.version(whole))
+    step.start_bundle()
+    composed = compose.compose(output, jobs.version(whole), WorkUnit(1, 1, False, 0))
+    list(step.process((composed, None)))
+    changed = dataclasses.replace(whole.configuration, seed=1)
+    jobs.write(output, dataclasses.replace(whole, configuration=changed))
+    step._looked -= 3600  # as an hour later
+    before = tree(Path(output))
+    with pytest.raises(jobs.OtherJobError, match="another run has replaced it"):
+        list(step.process((composed, None)))
+    list(step.finish_bundle())
+    assert tree(Path(output)) == before

@@ -295,16 +295,25 @@ def write(output: str, job: Job) -> None:
             store.write_atomically(path, data)
 
 
-@functools.lru_cache(maxsize=4)
-def _read_version(output: str, wanted: str) -> Job:
+def read_version(output: str, wanted: str) -> Job:
+    """The job of a data set, read anew.
+
+    Args:
+        output: The data set.
+        wanted: The `version` that it must have.
+
+    Raises:
+        OtherJobError: The data set holds another job by now, or none.
+    """
     job = read(output)
-    if job is None:
-        raise FileNotFoundError(f"{output} holds no data set")
-    if version(job) != wanted:
+    if job is None or version(job) != wanted:
         raise OtherJobError(
             f"{output}: the job is not the one that this run makes: another run has replaced it"
         )
     return job
+
+
+_kept_version = functools.lru_cache(maxsize=4)(read_version)
 
 
 def read_cached(output: str, version: str) -> Job:
@@ -317,7 +326,7 @@ def read_cached(output: str, version: str) -> Job:
     Raises:
         OtherJobError: The data set holds another job by now.
     """
-    return _read_version(output, version)
+    return _kept_version(output, version)
 
 
 def version(job: Job) -> str:

@@ -9,6 +9,8 @@ joins with others.
 
 from __future__ import annotations
 
+import math
+import time
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
@@ -28,6 +30,9 @@ from fgbg.transforms.job.work_unit import WorkUnit
 from fgbg.transforms.pixels import compositing, encode_unit
 from fgbg.transforms.pixels.coding import encode, stored_depth
 from fgbg.transforms.steps.compose import FAILED, ComposedUnit, FailedUnit
+
+# How often a process looks whether the data set is still its job's, in seconds.
+_LOOK_S = 60.0
 
 
 class Committed(NamedTuple):
@@ -119,6 +124,7 @@ class Write(beam.DoFn):
         self._version = version
         self._fsync = fsync
         self._queue: CommitQueue | None = None
+        self._looked = -math.inf
 
     def start_bundle(self) -> None:
         job = jobs.read_cached(self._output, self._version)
@@ -132,6 +138,7 @@ class Write(beam.DoFn):
             yield beam.pvalue.TaggedOutput(FAILED, metres)
             return
         assert self._queue is not None
+        self._refuse_other_job()
         job = jobs.read_cached(self._output, self._version)
         try:
             with meter.timed("write_microseconds"):
@@ -142,6 +149,15 @@ class Write(beam.DoFn):
             return
         yield from map(_outcome, self._queue.put(record))
         meter.end()
+
+    def _refuse_other_job(self) -> None:
+        """Raises where the data set has become another job's, which must not get these files.
+
+        No lock reaches the workers of a job in the cloud whose launcher has gone.
+        """
+        if time.monotonic() - self._looked > _LOOK_S:
+            jobs.read_version(self._output, self._version)
+            self._looked = time.monotonic()
 
     def finish_bundle(self) -> Iterator[Any]:
         assert self._queue is not None
