@@ -1,6 +1,7 @@
 # make demo   sets up .venv and runs the main job on samples/
 # make test   sets up .venv and runs lint, type check and all tests
 # make lint   only lint, spelling and types; make types   only types; make environment   only .venv
+# make fuzz   damages data sets at random, for MINUTES=60
 # make picture   takes the README's picture of a report, of the demo's (needs Chromium)
 # PYTHON=python3.12 make test   picks the interpreter
 
@@ -9,7 +10,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 DEMO := demo_output
 
-.PHONY: demo picture test lint types environment requirements clean
+.PHONY: demo picture test fuzz lint types environment requirements clean
 
 demo: $(VENV)/.ready
 	$(BIN)/fgbg generate --backgrounds samples/backgrounds --foregrounds samples/foregrounds \
@@ -46,6 +47,11 @@ $(VENV)/.ready: requirements-dev.txt setup.py
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation \
 	  --editable .
 	touch $@
+
+# Damages data sets at random and looks how commands take it: tests/fuzz/state_files.py.
+MINUTES ?= 60
+fuzz: $(VENV)/.ready
+	$(BIN)/python -m tests.fuzz.state_files --minutes $(MINUTES)
 
 # Everything that fgbg runs with; the same with what its development needs; what the Dataflow image has
 # (with TensorFlow's CUDA libraries, for its Python). Needs uv. Adds what setup.py newly requires and
