@@ -2,14 +2,39 @@
 
 from __future__ import annotations
 
+import hashlib
+
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fgbg.transforms.pixels.placement import draw_scale, generator_key, place, scaled_size
+from fgbg.transforms.pixels.placement import (
+    Box,
+    draw_scale,
+    generator_key,
+    place,
+    places,
+    scaled_size,
+)
+from tests.helpers.pixel_oracles import philox
 
 SIZES = st.tuples(st.integers(1, 60), st.integers(1, 60))
 KEYS = st.integers(0, 2**128 - 1)
+
+
+PINNED = [(67, 73), (81, 199), (61, 175)]
+PINNED_SCALE = 0.4406501364728458
+PINNED_TRUNCATED = [(37, 32), (54, 260), (29, 216)]
+
+
+def test_draws_are_the_same_on_every_machine_and_version():
+    # Written down once: a change here changes every data set that people have.
+    key = generator_key(42, "0" * 64, "f" * 64, True)
+    assert [place(key, n, (100, 200), (448, 448))[:2] for n in (1, 2, 41)] == PINNED
+    assert draw_scale(key, 0, (0.3, 0.6)) == PINNED_SCALE
+    truncated = places(key, (1, 2, 41), (100, 200), (448, 448), 0.5)
+    assert [box[:2] for box in truncated] == PINNED_TRUNCATED
 
 
 @given(KEYS, st.integers(1, 10_000), SIZES, SIZES)
@@ -45,12 +70,92 @@ def test_truncation_is_used():
 def test_positions_are_uniform_to_the_corners():
     # 6 x 5 positions, 30,000 draws: 1,000 each are expected.
     counts = np.zeros((5, 6), int)
-    for n in range(30_000):
-        box = place(12345, n, (5, 6), (10, 10))
+    for box in places(12345, range(30_000), (5, 6), (10, 10)):
         counts[box.y, box.x] += 1
     chi_square = ((counts - 1000) ** 2 / 1000).sum()
     assert counts.min() > 0  # corners and both ends among them
     assert chi_square < 58.3  # 99.9 % quantile of chi-square with 29 degrees of freedom
+
+
+@pytest.mark.parametrize("foreground", [(6, 2), (2, 6), (5, 4)])
+@pytest.mark.parametrize("truncation", [0.25, 0.5, 0.7])
+def test_truncated_positions_are_all_that_show_enough_of_an_oblong_foreground(
+    foreground, truncation
+):
+    width, height = foreground
+    canvas = (9, 7)
+
+    def visible(x: int, y: int) -> int:
+        """Pixels of the box that are on the canvas, counted one by one."""
+        return sum(
+            0 <= column < canvas[0] and 0 <= row < canvas[1]
+            for column in range(x, x + width)
+            for row in range(y, y + height)
+        )
+
+    enough = (1 - truncation) * width * height
+    allowed = {
+        (x, y)
+        for x in range(-width, canvas[0] + 1)
+        for y in range(-height, canvas[1] + 1)
+        if visible(x, y) >= enough - 1e-9
+    }
+    expected = 60
+    drawn = places(99, range(expected * len(allowed)), foreground, canvas, truncation)
+    counts = dict.fromkeys(allowed, 0)
+    for box in drawn:
+        assert (box.width, box.height) == foreground
+        counts[box.x, box.y] += 1  # KeyError: a position that is not allowed
+    chi_square = sum((count - expected) ** 2 / expected for count in counts.values())
+    degrees = len(allowed) - 1
+    # Four standard deviations above the mean of chi-square, by its normal approximation.
+    assert chi_square < degrees + 4 * (2 * degrees) ** 0.5
+    assert min(counts.values()) > 0
+
+
+@given(
+    KEYS,
+    st.lists(st.integers(0, 2**40), min_size=1, max_size=4),
+    st.tuples(st.integers(1, 40), st.integers(1, 30)),
+    st.sampled_from([0.0, 0.3, 0.5, 0.9]),
+)
+@settings(deadline=None)
+def test_a_position_is_drawn_from_philox_by_its_sample_number(key, numbers, foreground, truncation):
+    width, height = foreground
+    canvas = (40, 30)
+    expected = []
+    for number in numbers:
+        draws = philox(key, (0, number, 0, 0))
+        reach_x, reach_y = int(truncation * width), int(truncation * height)
+        while True:
+            # Each draw is a 64-bit fraction of the number of positions that it chooses from.
+            x = next(draws) * (40 - width + 2 * reach_x + 1) // 2**64 - reach_x
+            y = next(draws) * (30 - height + 2 * reach_y + 1) // 2**64 - reach_y
+            seen = len(range(max(x, 0), min(x + width, 40)))
+            seen *= len(range(max(y, 0), min(y + height, 30)))
+            if seen >= (1 - truncation) * width * height - 1e-9:
+                break
+        expected.append(Box(x, y, width, height))
+    assert places(key, numbers, foreground, canvas, truncation) == expected
+
+
+@given(KEYS, st.integers(0, 2**40), st.sampled_from([(0.25, 0.75), (0.5, 0.5), (0.125, 1.0)]))
+@settings(deadline=None)
+def test_a_scale_is_drawn_from_philox_by_its_round(key, round_, fg_scale):
+    least, greatest = fg_scale
+    share = next(philox(key, (0, round_, 0, 1))) / 2**64
+    assert draw_scale(key, round_, fg_scale) == least + (greatest - least) * share
+
+
+@given(st.integers(0, 2**63), st.text("0123456789abcdef"), st.text("0123456789abcdef"))
+def test_the_key_is_the_blake2b_of_all_that_decides(seed, background, foreground):
+    for mirrored, sign in ((False, b"0"), (True, b"1")):
+        text = b"|".join(
+            (b"fgbg 1", str(seed).encode(), background.encode(), foreground.encode(), sign)
+        )
+        digest = hashlib.blake2b(text, digest_size=16).digest()
+        expected = sum(byte << (8 * i) for i, byte in enumerate(digest))
+        assert generator_key(seed, background, foreground, mirrored) == expected
 
 
 @given(st.lists(st.integers(1, 500), min_size=2, max_size=20, unique=True), st.randoms())
@@ -76,13 +181,6 @@ def test_every_part_of_the_key_changes_the_draw():
     assert len(boxes) == 5
 
 
-def test_draws_are_the_same_on_every_machine_and_version():
-    # Written down once: a change here changes every data set that people have.
-    key = generator_key(42, "0" * 64, "f" * 64, True)
-    assert [place(key, n, (100, 200), (448, 448))[:2] for n in (1, 2, 41)] == PINNED
-    assert draw_scale(key, 0, (0.3, 0.6)) == PINNED_SCALE
-
-
 @given(SIZES, SIZES, st.floats(0.01, 1))
 def test_a_scaled_foreground_fits_the_canvas_and_keeps_its_aspect(foreground, canvas, scale):
     width, height = scaled_size(foreground, canvas, scale)
@@ -93,11 +191,29 @@ def test_a_scaled_foreground_fits_the_canvas_and_keeps_its_aspect(foreground, ca
     assert (width + 0.5) / (height - 0.5) >= min(wanted, width) * 0.9999
 
 
+@pytest.mark.parametrize(
+    ("foreground", "canvas", "scale", "expected"),
+    [
+        ((10, 10), (100, 80), 0.5, (40, 40)),  # as high as the scale says
+        ((30, 10), (100, 80), 0.4, (96, 32)),
+        ((30, 10), (100, 80), 0.5, (100, 33)),  # 120 wide would be too wide
+        ((30, 10), (120, 80), 0.5, (120, 40)),  # just fits
+        ((30, 10), (119, 80), 0.5, (119, 40)),
+        ((20, 3), (100, 20), 1.0, (100, 15)),
+        ((3, 100), (2, 100), 0.5, (2, 50)),  # 1.5 wide, rounded up: it fits, and stays as high
+        ((1000, 1), (100, 80), 0.5, (100, 1)),  # never thinner than a pixel
+        ((1, 1000), (100, 80), 0.5, (1, 40)),
+        ((10, 10), (100, 80), 0.001, (1, 1)),
+        ((10, 10), (3, 80), 1.0, (3, 3)),
+        ((7, 11), (100, 51), 0.9, (29, 46)),  # 45.9 and 29.27, rounded to nearest
+        ((11, 7), (100, 53), 0.9, (75, 48)),  # 47.7 and 75.43
+    ],
+)
+def test_the_scaled_size_is_the_one_by_hand(foreground, canvas, scale, expected):
+    assert scaled_size(foreground, canvas, scale) == expected
+
+
 @settings(max_examples=50)
 @given(KEYS, st.integers(0, 3))
 def test_the_scale_lies_in_its_range(key, round_):
     assert 0.3 <= draw_scale(key, round_, (0.3, 0.6)) <= 0.6
-
-
-PINNED = [(67, 73), (81, 199), (61, 175)]
-PINNED_SCALE = 0.4406501364728458

@@ -76,6 +76,17 @@ def test_a_box_with_its_place_gives_the_same_bytes():
     assert png_mask.encode_part(part[:0, :0], Box(0, 0, 0, 0), (96, 64), 255) == empty
 
 
+def test_an_empty_mask_is_one_run_of_zeros():
+    zeros = bytes(64 * 97)  # a filter's type before each row
+    compressor = zlib.compressobj(1, zlib.DEFLATED, -15, 9, zlib.Z_RLE)
+    deflated = compressor.compress(zeros) + compressor.flush()
+    stream = b"\x78\x01" + deflated + struct.pack(">I", zlib.adler32(zeros))
+    png = png_mask.encode(np.zeros((64, 96), np.uint8), 255)
+    at = png.index(b"IDAT")
+    assert struct.unpack_from(">I", png, at - 4)[0] == len(stream)
+    assert png[at + 4 : at + 4 + len(stream)] == stream
+
+
 def test_a_shape_is_compressed_once_for_all_its_places():
     part = mask_of(30, 20, Box(0, 0, 30, 20), np.random.default_rng(2))
     part[0, 9] = part[19, 3] = part[5, 0] = part[7, 29] = 255

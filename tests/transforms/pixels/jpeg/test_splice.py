@@ -156,6 +156,18 @@ def test_nothing_to_encode_is_the_background():
     assert file == jpeg_splice.encode_whole(background, 90, 1) == reference(background, 90, 1)
 
 
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize("width, height", [(96, 64), (90, 70)])
+def test_pictures_that_show_nothing_but_the_background_are_the_background(channels, width, height):
+    background = picture(np.random.default_rng(0), width, height, channels)
+    boxes = [Box(3, 5, 40, 30), Box(width - 9, height - 9, 9, 9)]
+    patches = [background[b.y : b.y + b.height, b.x : b.x + b.width] for b in boxes]
+    extents = [np.tile([[b.width], [0]], (1, b.height)) for b in boxes]
+    prepared = jpeg_splice.prepare(background, 90, 1)
+    expected = [reference(background, 90, 1)] * 2
+    assert jpeg_splice.encode(prepared, boxes, patches, extents) == expected
+
+
 @pytest.mark.parametrize("interval", [0, 2, 4, 500])
 def test_an_interval_that_does_not_divide_a_row_is_encoded_whole(interval):
     rng = np.random.default_rng(0)
@@ -180,6 +192,8 @@ def test_an_encoder_that_ignores_the_interval_is_not_spliced(monkeypatch):
     (file,) = jpeg_splice.encode(prepared, [Box(1, 1, 10, 10)], [patch])
     whole = pasted(background, Box(1, 1, 10, 10), patch)
     assert file == cv2.imencode(".jpg", whole, [cv2.IMWRITE_JPEG_QUALITY, 90])[1].tobytes()
+    # One segment, as there would be with the interval: not what was asked for, all the same.
+    assert not jpeg_splice.prepare(background[:16], 90, 4).offsets
 
 
 def test_an_encoder_that_changes_its_tables_is_noticed(monkeypatch):
@@ -193,6 +207,69 @@ def test_an_encoder_that_changes_its_tables_is_noticed(monkeypatch):
     prepared = jpeg_splice.prepare(picture(rng, 64, 64, 3), 90, 2)
     with pytest.raises(ValueError, match="tables"):
         jpeg_splice.encode(prepared, [Box(1, 1, 10, 10)], [np.zeros((10, 10, 3), np.uint8)])
+
+
+@pytest.mark.parametrize(("given", "noticed"), [(-1, True), (0, False), (3, False), (4, True)])
+def test_a_stack_with_other_segments_than_its_runs_is_noticed(given, noticed, monkeypatch):
+    # A last row of three may be filled up whole; a whole row more, or one too few, may not be.
+    def wrong(grid, boxes, patches, extents):
+        pixels = np.zeros((32, 48, 3), np.uint8)  # six segments
+        yield jpeg_splice.Stack([0], pixels, [[(0, 6 - given)]])
+
+    background = picture(np.random.default_rng(0), 48, 64, 3)
+    prepared = jpeg_splice.prepare(background, 90, 1)
+    monkeypatch.setattr(jpeg_splice, "stacks", wrong)
+
+    def encode() -> list[bytes]:
+        return jpeg_splice.encode(prepared, [Box(0, 0, 1, 1)], [background[:1, :1]])
+
+    if noticed:
+        with pytest.raises(ValueError, match=f"^6 segments in a JPEG that should have {6 - given}"):
+            encode()
+    else:
+        assert len(encode()) == 1
+
+
+def test_an_encoder_that_changes_its_quality_is_noticed(monkeypatch):
+    # What stands before the picture's size, as the tables of a Huffman code stand after it.
+    background = picture(np.random.default_rng(0), 64, 64, 3)
+    prepared = jpeg_splice.prepare(background, 90, 2)
+    plain, lower = cv2.imencode, (cv2.IMWRITE_JPEG_QUALITY, 50)
+    monkeypatch.setattr(
+        cv2, "imencode", lambda form, image, flags: plain(form, image, flags + lower)
+    )
+    with pytest.raises(ValueError, match="tables"):
+        jpeg_splice.encode(prepared, [Box(1, 1, 10, 10)], [np.zeros((10, 10, 3), np.uint8)])
+
+
+def test_an_encoder_that_leaves_out_a_segment_is_noticed(monkeypatch):
+    background = picture(np.random.default_rng(0), 64, 64, 3)
+    prepared = jpeg_splice.prepare(background, 90, 2)
+    ends = jpeg_stream.segment_ends
+    monkeypatch.setattr(jpeg_stream, "segment_ends", lambda data: ends(data)[:-1])
+    with pytest.raises(ValueError, match="3 segments in a JPEG that should have 4"):
+        jpeg_splice.encode(prepared, [Box(0, 0, 64, 32)], [np.zeros((32, 64, 3), np.uint8)])
+
+
+def test_an_encoder_that_fails_is_noticed(monkeypatch):
+    monkeypatch.setattr(cv2, "imencode", lambda *_: (False, np.empty(0, np.uint8)))
+    with pytest.raises(ValueError, match=r"could not encode a .* of \(4, 5\)"):
+        jpeg_splice.encode_whole(np.zeros((4, 5), np.uint8), 90, 1)
+
+
+@pytest.mark.parametrize(
+    ("width", "channels", "interval"),
+    [
+        # Overlays: MCUs of 16 pixels, segments of 32 at least, or the whole row.
+        (1, 3, 1), (16, 3, 1), (17, 3, 2), (32, 3, 2), (48, 3, 3), (64, 3, 2), (80, 3, 5),
+        (144, 3, 3), (224, 3, 2), (240, 3, 3), (448, 3, 2),
+        # Masks: of 8 pixels, segments of 112 at least.
+        (1, 1, 1), (8, 1, 1), (104, 1, 13), (112, 1, 14), (113, 1, 15), (224, 1, 14),
+        (240, 1, 15), (256, 1, 16), (448, 1, 14), (520, 1, 65),
+    ],
+)  # fmt: skip
+def test_the_best_interval_is_the_shortest_that_is_long_enough(width, channels, interval):
+    assert jpeg_splice.best_interval(width, channels) == interval
 
 
 @pytest.mark.parametrize("channels", [1, 3])
@@ -244,28 +321,3 @@ def test_tensorflow_reads_the_same_pixels(channels):
         assert np.array_equal(
             accurate.squeeze(), expected if channels == 1 else expected[..., ::-1]
         )
-
-
-def test_the_header_is_read():
-    colour = cv2.imencode(".jpg", np.zeros((30, 50, 3), np.uint8))[1].tobytes()
-    header = jpeg_stream.read_header(colour)
-    assert header.mcu == (16, 16)
-    assert header.interval == 0
-    assert colour[header.size_at : header.size_at + 4] == bytes([0, 30, 0, 50])
-    assert colour[header.length - 10] == 3  # components of the scan
-    grey = jpeg_stream.read_header(reference(np.zeros((9, 9), np.uint8), 90, 2))
-    assert grey.mcu == (8, 8)
-    assert grey.interval == 2
-    flags = [cv2.IMWRITE_JPEG_SAMPLING_FACTOR, cv2.IMWRITE_JPEG_SAMPLING_FACTOR_422]
-    wide = cv2.imencode(".jpg", np.zeros((30, 50, 3), np.uint8), flags)[1].tobytes()
-    assert jpeg_stream.read_header(wide).mcu == (16, 8)
-
-
-def test_other_streams_are_refused():
-    progressive = cv2.imencode(
-        ".jpg", np.zeros((30, 50, 3), np.uint8), [cv2.IMWRITE_JPEG_PROGRESSIVE, 1]
-    )[1].tobytes()
-    baseline = reference(np.zeros((30, 50, 3), np.uint8), 90, 2)
-    for data in (progressive, b"", b"\x89PNG\r\n\x1a\n1234567890", baseline[:100]):
-        with pytest.raises(ValueError, match="baseline"):
-            jpeg_stream.read_header(data)
