@@ -10,11 +10,14 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import pytest
 
 from fgbg.transforms.job import job as jobs
+
+if TYPE_CHECKING:
+    from fgbg.pipeline.arguments import GraphArguments
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -93,19 +96,26 @@ def without_workers(deadly: tuple[str, int] = ("", 0)) -> Iterator[None]:
                 logger.setLevel(level)
 
 
-def make_in_process(inputs: Path, output: Output, *more: str) -> Output:
-    """Makes a data set without worker processes: quick, for tests that look at the result."""
-    from fgbg.pipeline.arguments import GraphArguments, Slice
+def store_job(inputs: Path, output: Path | str, *more: str) -> GraphArguments:
+    """Stores the job of a data set and its inputs, and makes no sample."""
+    from fgbg.pipeline.arguments import GraphArguments
     from fgbg.pipeline.data_set import request as requests
     from fgbg.pipeline.options import parser as options
-    from fgbg.pipeline.workers import tasks as worker
-    from fgbg.transforms.records import shards
-    from fgbg.transforms.steps.summarise import summarise
 
     asked, _ = options.parse(options.generate_parser(), arguments(inputs, output, *more)[1:])
     request = requests.read(asked)
     requests.store(request)
-    graph = GraphArguments.of(request.output, request.job, request.depth_path, threads=1)
+    return GraphArguments.of(request.output, request.job, request.depth_path, threads=1)
+
+
+def make_in_process(inputs: Path, output: Output, *more: str) -> Output:
+    """Makes a data set without worker processes: quick, for tests that look at the result."""
+    from fgbg.pipeline.arguments import Slice
+    from fgbg.pipeline.workers import tasks as worker
+    from fgbg.transforms.records import shards
+    from fgbg.transforms.steps.summarise import summarise
+
+    graph = store_job(inputs, output, *more)
     worker.make_slice(Slice(), graph, [])
     if graph.in_records and (names := shards.prepare(str(output))):
         worker.join_slice(Slice(), str(output), names)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import time
+from collections import Counter
 from pathlib import Path
 
 import apache_beam as beam
@@ -16,38 +17,27 @@ from apache_beam.runners.portability.fn_api_runner import FnApiRunner
 
 from fgbg.pipeline import graph
 from fgbg.pipeline.arguments import GraphArguments, Slice
-from fgbg.pipeline.data_set import request as requests
 from fgbg.pipeline.graph import generate_and_summarise, work_units
-from fgbg.pipeline.options import parser as options
 from fgbg.transforms.job import job as jobs
-from fgbg.transforms.job.commit import Commit, Moments
-from fgbg.transforms.job.job import assign_splits
-from fgbg.transforms.job.work_unit import WorkUnit, sample_numbers, units_of_background
+from fgbg.transforms.job.work_unit import WorkUnit
 from fgbg.transforms.steps import compose
 from fgbg.transforms.steps.run_made import Made, added_up, made_now, timings
 from fgbg.transforms.steps.unit_coder import WorkUnitCoder
 from fgbg.transforms.steps.write import Write
-from tests.helpers.data_sets import arguments, job_of, make_in_process, tree
-
-
-def graph_of(inputs, output, *more: str) -> GraphArguments:
-    asked, _ = options.parse(options.generate_parser(), arguments(inputs, output, *more)[1:])
-    request = requests.read(asked)
-    requests.store(request)
-    return GraphArguments.of(request.output, request.job, None, threads=1)
+from tests.helpers.data_sets import job_of, make_in_process, store_job, tree
 
 
 def test_the_whole_graph_makes_what_slices_make(small_inputs, small_data_set, tmp_path):
     output = tmp_path / "set"
     with beam.Pipeline(FnApiRunner()) as root:
-        generate_and_summarise(root, graph_of(small_inputs, output))
+        generate_and_summarise(root, store_job(small_inputs, output))
     assert tree(output) == tree(small_data_set)
 
 
 @pytest.mark.parametrize("form", ["images", "tfrecord"])
 def test_the_whole_graph_records_its_time(form, small_inputs, tmp_path):
     output = tmp_path / "set"
-    whole = graph_of(small_inputs, output, "--format", form)
+    whole = store_job(small_inputs, output, "--format", form)
     started = time.time()
     with beam.Pipeline(FnApiRunner()) as root:
         generate_and_summarise(root, whole)
@@ -75,7 +65,7 @@ def test_the_time_of_a_template_is_not_from_when_it_was_written():
 
 def test_only_keys_cross_the_one_shuffle(small_inputs, tmp_path):
     root = beam.Pipeline(FnApiRunner())
-    generate_and_summarise(root, graph_of(small_inputs, tmp_path / "set"))
+    generate_and_summarise(root, store_job(small_inputs, tmp_path / "set"))
     proto = root.to_runner_api()
     shuffles = [
         transform
@@ -106,16 +96,40 @@ def test_a_key_is_a_few_bytes():
     assert coder.decode(encoded) == unit
 
 
-@pytest.mark.parametrize("slices", [1, 2, 3, 7])
-def test_slices_are_a_partition(slices):
-    whole = list(all_units(GraphArguments("o", "v", 5, 4, True, 2, (64, 64))))
-    parts = [
-        list(all_units(GraphArguments("o", "v", 5, 4, True, 2, (64, 64), part=Slice(i, slices))))
-        for i in range(slices)
-    ]
-    assert sorted(unit for part in parts for unit in part) == sorted(whole)
-    assert max(map(len, parts)) - min(map(len, parts)) <= 5
-    assert len(set(whole)) == 5 * 4 * 2 * 2
+def slice_of(index: int, slices: int, mirror: bool, rounds: int = 1) -> list[WorkUnit]:
+    """Of 6 backgrounds and 4 foregrounds."""
+    whole = GraphArguments("o", "v", 6, 4, mirror, rounds, (64, 64))
+    return list(all_units(dataclasses.replace(whole, part=Slice(index, slices))))
+
+
+@pytest.mark.parametrize("mirror", [True, False])
+@pytest.mark.parametrize("rounds", [1, 3])
+@pytest.mark.parametrize("slices", [1, 2, 3, 4, 5, 7, 50])
+def test_slices_are_a_partition(slices, rounds, mirror):
+    parts = [slice_of(i, slices, mirror, rounds) for i in range(slices)]
+    assert sorted(unit for part in parts for unit in part) == sorted(
+        WorkUnit(background, foreground, mirrored, round_)
+        for background in range(1, 7)
+        for foreground in range(1, 5)
+        for mirrored in ([False, True] if mirror else [False])
+        for round_ in range(rounds)
+    )
+
+
+@pytest.mark.parametrize("mirror", [True, False])
+@pytest.mark.parametrize("slices", [1, 2, 3, 4, 6])
+def test_slices_are_balanced_over_backgrounds_foregrounds_and_directions(slices, mirror):
+    # Foregrounds take longer the larger they are: of none may one slice have more than its share.
+    parts = [slice_of(i, slices, mirror) for i in range(slices)]
+    for kind in (
+        lambda unit: (),
+        lambda unit: unit.background,
+        lambda unit: (unit.foreground, unit.mirrored),
+    ):
+        counted = [Counter(map(kind, part)) for part in parts]
+        for one in set().union(*counted):
+            shares = [counts[one] for counts in counted]
+            assert max(shares) - min(shares) <= 1, (one, shares)
 
 
 def test_units_are_left_out_by_their_numbers_in_the_job(small_data_set):
@@ -135,61 +149,6 @@ def test_units_are_left_out_by_their_numbers_in_the_job(small_data_set):
 def all_units(graph: GraphArguments):
     for background in range(1, graph.backgrounds + 1):
         yield from work_units(background, graph)
-
-
-@pytest.mark.parametrize("mirror", [True, False])
-@pytest.mark.parametrize("placements", [[20], [3, 2], [1, 4, 2]])
-def test_sample_numbers_are_each_given_once(mirror, placements):
-    units = list(units_of_background(1, 1, mirror, len(placements)))
-    numbers = sorted(n for unit in units for n in sample_numbers(placements, mirror, unit))
-    assert numbers == list(range(1, sum(placements) * (2 if mirror else 1) + 1))
-
-
-def test_the_reference_numbering():
-    assert list(sample_numbers([20], True, WorkUnit(1, 1, False, 0))) == list(range(1, 21))
-    assert list(sample_numbers([20], True, WorkUnit(1, 1, True, 0))) == list(range(21, 41))
-
-
-def test_the_name_of_a_unit_is_read_back():
-    for unit in units_of_background(7, 3, True, 2):
-        assert WorkUnit.parse(unit.name) == unit
-    with pytest.raises(ValueError, match="is not the name of a work unit"):
-        WorkUnit.parse("bg1/fg_1/upside_down_0")
-
-
-SPLITS = [("train", 0.8), ("validation", 0.1), ("test", 0.1)]
-
-
-def test_splits_meet_their_shares_and_are_never_moved():
-    whole = assign_splits([], 100, SPLITS)
-    assert [whole.count(name) for name, _ in SPLITS] == [80, 10, 10]
-    for count in range(1, 100):
-        first = assign_splits([], count, SPLITS)
-        assert first == whole[:count]
-        assert first + assign_splits(first, 100 - count, SPLITS) == whole
-        for name, share in SPLITS:
-            assert abs(first.count(name) - share * count) < 1
-
-
-def test_a_commit_record_is_read_back():
-    record = Commit(
-        WorkUnit(3, 4, True, 0),
-        {"number": [1, 2], "x": [5, 6]},
-        {"mask": Moments(2, 3, 5)},
-        {"m": 9},
-    )
-    assert Commit.from_bytes(record.to_bytes(), "record", record.unit) == record
-
-
-def test_moments_are_exact():
-    values = [0, 255, 17, 17, 200]
-    moments = Moments()
-    for value in values:
-        moments.add(Moments(1, value, value * value))
-    mean = sum(values) / 5
-    assert moments.mean() == mean
-    assert moments.std() == pytest.approx((sum((v - mean) ** 2 for v in values) / 5) ** 0.5)
-    assert Moments().mean() == Moments().std() == 0
 
 
 def test_a_write_that_fails_costs_its_unit_and_no_other(small_inputs, tmp_path, monkeypatch):
