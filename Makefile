@@ -2,6 +2,7 @@
 # make test   sets up .venv and runs lint, type check and all tests
 # make lint   only lint, spelling and types; make types   only types; make environment   only .venv
 # make fuzz   damages data sets at random, for MINUTES=60
+# make mutation   changes the code in small ways and counts what the tests notice (docs/testing.md)
 # make picture   takes the README's picture of a report, of the demo's (needs Chromium)
 # PYTHON=python3.12 make test   picks the interpreter
 
@@ -10,7 +11,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 DEMO := demo_output
 
-.PHONY: demo picture test fuzz lint types environment requirements clean
+.PHONY: demo picture test fuzz lint types mutation environment requirements clean
 
 demo: $(VENV)/.ready
 	$(BIN)/fgbg generate --backgrounds samples/backgrounds --foregrounds samples/foregrounds \
@@ -29,6 +30,18 @@ lint: $(VENV)/.ready types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/codespell
+
+mutation: build/mutation/.ready
+	build/mutation/venv/bin/python -m tools.mutation $(ARGS)
+
+# Cosmic Ray stands in an environment of its own, which sees the project's.
+SITE := -c "import sysconfig; print(sysconfig.get_path('purelib'))"
+build/mutation/.ready: $(VENV)/.ready
+	$(PYTHON) -m venv build/mutation/venv
+	build/mutation/venv/bin/python -m pip install --quiet --disable-pip-version-check \
+	  cosmic-ray==8.7.0
+	$(BIN)/python $(SITE) > "$$(build/mutation/venv/bin/python $(SITE))/project.pth"
+	touch $@
 
 # mypy has to be shown the packages under their installed names: build/types/fgbg/pipeline -> pipeline.
 types: $(VENV)/.ready
