@@ -9,6 +9,7 @@ import sys
 
 from fgbg import __version__
 from fgbg.pipeline.exit_codes import INTERRUPTED, SOME_FAILED, WRONG_USE, UserError, WorkerError
+from fgbg.transforms.escaping import terminal
 
 # Module of each command and what it does. Imported when asked for: --help stays quick.
 _COMMANDS = {
@@ -59,6 +60,10 @@ def _usage() -> str:
     )
 
 
+def _complain(text: str) -> None:
+    print(terminal(text), file=sys.stderr)
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Runs a command.
 
@@ -79,7 +84,7 @@ def main(arguments: list[str] | None = None) -> int:
     if command not in _COMMANDS:
         near = difflib.get_close_matches(command, _COMMANDS, n=1)
         hint = f"; did you mean {near[0]}?" if near else ""
-        print(f"fgbg: unknown command {command}{hint}\n{_usage()}", file=sys.stderr)
+        _complain(f"fgbg: unknown command {command}{hint}\n{_usage()}")
         return WRONG_USE
     # The processes are the threads: a pool in each of them would only be in the way.
     for name in _SINGLE_THREADED:
@@ -87,19 +92,18 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         return importlib.import_module(_COMMANDS[command][0]).main(given[1:])
     except UserError as error:
-        print(f"fgbg {command}: {error}", file=sys.stderr)
+        _complain(f"fgbg {command}: {error}")
         return WRONG_USE
     except WorkerError as error:
-        print(
+        _complain(
             f"fgbg {command}: {error}. Nothing that was made is lost: the same command resumes; "
-            "fewer --workers need less memory.",
-            file=sys.stderr,
+            "fewer --workers need less memory."
         )
         return SOME_FAILED
     except OSError as error:
         if not str(error.filename or "").startswith("gs://"):
             raise
-        print(f"fgbg {command}: {error.filename}: {error.strerror}", file=sys.stderr)
+        _complain(f"fgbg {command}: {error.filename}: {error.strerror}")
         return SOME_FAILED
     except KeyboardInterrupt:
         print(

@@ -8,16 +8,22 @@ from typing import TextIO
 
 from tqdm import tqdm
 
+from fgbg.transforms.escaping import terminal
 from fgbg.transforms.quantities import byte_size, duration
 
-__all__ = ["Progress", "byte_size", "duration", "say"]
+__all__ = ["Progress", "byte_size", "duration", "say", "tell"]
 
 PLAIN_INTERVAL_S = 10.0
 
 
 def say(line: str) -> None:
     """Prints a line on standard error, at once: what is of interest while a command runs."""
-    print(line, file=sys.stderr, flush=True)
+    print(terminal(line), file=sys.stderr, flush=True)
+
+
+def tell(line: str = "") -> None:
+    """Prints a line of what a command has to say in the end, on standard output."""
+    print(terminal(line))
 
 
 class Progress:
@@ -77,7 +83,7 @@ class Progress:
         """Prints a line without tearing the bar."""
         if self._bar is not None:
             self._bar.clear()
-        print(line, file=self._stream, flush=True)
+        print(terminal(line), file=self._stream, flush=True)
         if self._bar is not None:
             self._bar.refresh()
 

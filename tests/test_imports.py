@@ -15,7 +15,7 @@ from tests.helpers.data_sets import ROOT
 ORDER = [
     ["fgbg.files"],
     ["fgbg.models"],
-    ["fgbg.transforms.meter", "fgbg.transforms.quantities"],
+    ["fgbg.transforms.escaping", "fgbg.transforms.meter", "fgbg.transforms.quantities"],
     ["fgbg.transforms.job"],
     ["fgbg.transforms.pixels"],
     ["fgbg.transforms.records", "fgbg.transforms.cutout"],

@@ -11,7 +11,7 @@ from fgbg.files.ordered_map import GCS_THREADS
 from fgbg.pipeline.cloud import gpus
 from fgbg.pipeline.cloud.workers import Workers
 from fgbg.pipeline.data_set.plan import Estimate
-from fgbg.pipeline.progress import byte_size, duration
+from fgbg.pipeline.progress import byte_size, duration, tell
 from fgbg.transforms.job.job import Job
 
 _WORKERS = 10
@@ -97,30 +97,30 @@ def show(
             speed_from = gpus.DEPTH_SPEED_SOURCE
     estimate = cost(job, one, workers, count, speed)
     gpu = f" with one {workers.gpu.name.upper()}" if workers.gpu else ""
-    print(
+    tell(
         f"\nOn Dataflow with {count} workers ({workers.machine.name}{gpu}, {workers.processes} "
         f"processes each):\n"
         f"  {estimate.worker_hours:,.1f} worker hours, {duration(estimate.wall_hours * 3600)}\n"
         f"  {estimate.writes:,} writes to Cloud Storage, {byte_size(estimate.stored_bytes)} stored"
     )
     if asked.price_per_hour is not None:
-        print(
+        tell(
             f"  {estimate.worker_hours * asked.price_per_hour:,.2f} for workers at "
             f"{asked.price_per_hour:g} an hour (--price_per_hour)"
         )
-    print("Assumptions:")
+    tell("Assumptions:")
     if speed is not None:
-        print(
+        tell(
             f"  a GPU makes depth of {speed:,.1f} pictures a second ({speed_from}; --depth_speed "
             "gives another)"
         )
     elif one.depth_seconds:
-        print(
+        tell(
             f"  depth takes {one.depth_seconds:.3f} s of a core, as measured on this machine; "
             "--gpu makes it faster"
         )
     kind = "gpu" if workers.gpu else "cpu"
-    print(
+    tell(
         f"  composing and coding take {one.seconds * 1000:.2f} ms of a core a sample, as measured "
         f"on this machine\n"
         f"  a write takes {_WRITE_SECONDS * 1000:.0f} ms, {GCS_THREADS} at a time (a guess)\n"

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import logging
-import sys
 from collections.abc import Iterator
 from typing import Any
 
@@ -24,6 +23,7 @@ from fgbg.pipeline.cloud.workers import Workers
 from fgbg.pipeline.data_set.resume import units_done
 from fgbg.pipeline.exit_codes import INTERRUPTED, OK, SOME_FAILED, UserError
 from fgbg.pipeline.graph import generate_and_summarise
+from fgbg.pipeline.progress import say
 from fgbg.transforms import meter
 from fgbg.transforms.job import commit
 from fgbg.transforms.job.job import Job
@@ -60,17 +60,17 @@ def run(
     result = _submit(options, arguments)
     if cloud.template_location:
         # There is no job yet, and so neither an id nor metrics: a launcher makes it of the file.
-        print(f"The job's graph is written: {cloud.template_location}", file=sys.stderr)
+        say(f"The job's graph is written: {cloud.template_location}")
         return OK
     if options.view_as(TestOptions).dry_run:
-        print("Dry run: the graph was translated, and no job was made", file=sys.stderr)
+        say("Dry run: the graph was translated, and no job was made")
         return OK
     code = _wait(result, cloud if on_dataflow else None)
     if code == INTERRUPTED:
         return code
     _show_metrics(result)
     missing = job.units - len(commit.committed(output, job))
-    print(f"{job.units - missing:,} of {job.units:,} units are done: {output}", file=sys.stderr)
+    say(f"{job.units - missing:,} of {job.units:,} units are done: {output}")
     return code or (SOME_FAILED if missing else OK)
 
 
@@ -104,12 +104,11 @@ def _wait(result: Any, cloud: GoogleCloudOptions | None) -> int:
     where = ""
     if cloud is not None:
         where = f"--project={cloud.project} --region={cloud.region}"
-        print(
+        say(
             f"Job {result.job_id()} is {result.state}\n"
             f"Watch: https://console.cloud.google.com/dataflow/jobs/{cloud.region}/"
             f"{result.job_id()}?project={cloud.project}\n"
             f"Stop:  gcloud dataflow jobs cancel {result.job_id()} {where}",
-            file=sys.stderr,
         )
     try:
         with _messages_shown():
@@ -117,19 +116,17 @@ def _wait(result: Any, cloud: GoogleCloudOptions | None) -> int:
     except KeyboardInterrupt:
         if cloud is None:
             raise
-        print(
+        say(
             f"\nNo longer watching. The job goes on, and so does its price; to stop it:\n"
             f"gcloud dataflow jobs cancel {result.job_id()} {where}",
-            file=sys.stderr,
         )
         return INTERRUPTED
     except Exception as error:  # each runner has its own kind
-        print(
+        say(
             f"fgbg generate: {error}\nNothing that was made is lost: the same command resumes.",
-            file=sys.stderr,
         )
         return SOME_FAILED
-    print(f"The job has ended: {state}", file=sys.stderr)
+    say(f"The job has ended: {state}")
     return OK
 
 
@@ -155,7 +152,7 @@ def _show_metrics(result: Any) -> None:
     try:
         found = result.metrics().query(MetricsFilter().with_namespace(meter.NAMESPACE))
     except Exception as error:
-        print(f"The job's counters cannot be read: {error}", file=sys.stderr)
+        say(f"The job's counters cannot be read: {error}")
         return
     totals: dict[str, int] = {}
     for counter in found["counters"]:
@@ -164,15 +161,14 @@ def _show_metrics(result: Any) -> None:
             totals[name] = totals.get(name, 0) + (_value(counter) or 0)
     for name, value in sorted(totals.items()):
         if name.endswith("_microseconds"):
-            print(f"  {name.removesuffix('_microseconds')} {value / 1e6:,.1f} s", file=sys.stderr)
+            say(f"  {name.removesuffix('_microseconds')} {value / 1e6:,.1f} s")
         else:
-            print(f"  {name} {value:,}", file=sys.stderr)
+            say(f"  {name} {value:,}")
     for distribution in found["distributions"]:
         sizes = _value(distribution)
         if distribution.key.metric.name == meter.BATCH_SIZE and sizes is not None:
-            print(
+            say(
                 f"  {meter.BATCH_SIZE} {sizes.min} to {sizes.max}, {sizes.mean:.1f} on average",
-                file=sys.stderr,
             )
 
 

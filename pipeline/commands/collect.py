@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
-import sys
 import threading
 import time
 from collections import Counter
@@ -18,7 +17,7 @@ from fgbg.pipeline.data_set.writable import check_writable
 from fgbg.pipeline.exit_codes import OK, SOME_FAILED, UserError
 from fgbg.pipeline.options import collect as collect_options
 from fgbg.pipeline.options import parser as options
-from fgbg.pipeline.progress import Progress, duration, say
+from fgbg.pipeline.progress import Progress, duration, say, tell
 from fgbg.transforms.collect import choose, providers, running, state
 from fgbg.transforms.collect.candidate import FAILED, GOOD, Query, Record, Settings
 from fgbg.transforms.collect.providers import SearchError
@@ -222,17 +221,17 @@ class _Collecting:
         sheets = write_contact_sheets(
             output, [row["file"] for row in source_rows(output, chosen, records)]
         )
-        print(
+        tell(
             f"{sum(have):,} of {self._count:,} pictures, in {duration(wall)}: {output}"
             + _per_topic(self._topics, have)
         )
         rejected = rejected_rows(output, chosen, records)
         if rejected:
-            print(f"{len(rejected):,} left out (rejected.csv): {_summary(rejected)}")
+            tell(f"{len(rejected):,} left out (rejected.csv): {_summary(rejected)}")
         failed = state.failed_searches(output)
         for topic, search in zip(self._topics, self._searches):
             if search in failed:
-                print(f"{topic}: {failed[search]}", file=sys.stderr)
+                say(f"{topic}: {failed[search]}")
         again = sum(1 for record in records.values() if record.state == FAILED and record.transient)
         if sum(have) < self._count:
             hint = "; the same command tries them again" if again else ""
@@ -243,7 +242,7 @@ class _Collecting:
                 else f"{self._count - sum(have):,} fewer than asked for{hint}"
             )
         if sheets:
-            print(f"Look at {sheets[0]}, delete what you do not like and run the command again")
+            tell(f"Look at {sheets[0]}, delete what you do not like and run the command again")
         return OK if sum(have) >= self._count and not failed else SOME_FAILED
 
 

@@ -18,7 +18,7 @@ from fgbg.pipeline.data_set.stored import check_shards, delete, stored_job
 from fgbg.pipeline.exit_codes import OK, SOME_FAILED, UserError
 from fgbg.pipeline.options import parser as options
 from fgbg.pipeline.options.formats import formats
-from fgbg.pipeline.progress import Progress, byte_size, duration, say
+from fgbg.pipeline.progress import Progress, byte_size, duration, say, tell
 from fgbg.pipeline.workers import local, processes
 from fgbg.transforms.dataset import catalogue
 from fgbg.transforms.job import commit
@@ -167,12 +167,12 @@ def _convert(
         timings |= local.join(target, count)
     timings["wall_s"] = round(time.monotonic() - started, 3)
     summary = local.summarise(target, timings)
-    print(
+    tell(
         f"{summary.samples:,} samples, {byte_size(summary.bytes)}, in "
         f"{duration(time.monotonic() - started)}: {target}"
     )
     if summary.failed:
-        print(f"{summary.failed:,} units failed: {storage.join(target, jobs.ERRORS)} says why")
+        tell(f"{summary.failed:,} units failed: {storage.join(target, jobs.ERRORS)} says why")
     return OK if summary.samples == data_set.samples else SOME_FAILED
 
 

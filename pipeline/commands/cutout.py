@@ -9,13 +9,15 @@ from collections import Counter
 
 from fgbg.files import storage
 from fgbg.files.paths import trim_slash
+from fgbg.files.tables import TableError
 from fgbg.pipeline.data_set.output_lock import hold
 from fgbg.pipeline.exit_codes import OK, SOME_FAILED, UserError
 from fgbg.pipeline.options import parser as options
 from fgbg.pipeline.options.cutout import cutout_parser, method_of
-from fgbg.pipeline.progress import Progress, duration, say
+from fgbg.pipeline.progress import Progress, duration, say, tell
 from fgbg.pipeline.workers.processes import available_cores
 from fgbg.pipeline.workers.slices import run_slices
+from fgbg.transforms import escaping
 from fgbg.transforms.cutout import record, sheet
 from fgbg.transforms.cutout.method import Method
 from fgbg.transforms.cutout.record import FAILED, MADE, Record, Task
@@ -40,6 +42,10 @@ def main(arguments: list[str]) -> int:
     output = trim_slash(asked.output)
     tasks = _tasks(asked.images, output)
     _check_output(output)
+    try:  # before any work: its licences are not to be lost at the end
+        record.check_sources([task.path for task in tasks])
+    except TableError as error:
+        raise UserError(str(error)) from error
     with hold(output):
         if not storage.is_gcs(output):
             # Before the first cut-out: a rerun after a crash must know the folder as ours.
@@ -84,7 +90,8 @@ def _tasks(sources: list[str], output: str) -> list[Task]:
             say(f"Not pictures by their names, left out of {source}: {_few(ignored)}")
         paths += found
     paths = list(dict.fromkeys(paths))
-    stems = [os.path.splitext(path.rpartition("/")[2])[0] for path in paths]
+    # Names that no file can be called by are refused with the file, and told of in a way to print.
+    stems = [escaping.name(os.path.splitext(path.rpartition("/")[2])[0]) for path in paths]
     counts = Counter(stem.lower() for stem in stems)
     tasks = []
     for number, (path, stem) in enumerate(zip(paths, stems, strict=True)):
@@ -143,7 +150,7 @@ def _make(
 
     def give_up(number: int, reason: str) -> None:
         photo = missing[number]
-        record.write(output, Record(photo.name, photo.path, "", fingerprint, FAILED, reason))
+        record.write(output, Record(photo.name, photo.told, "", fingerprint, FAILED, reason))
 
     run_slices(
         "fgbg.pipeline.workers.tasks:cut_out_slice",
@@ -166,18 +173,18 @@ def _report(output: str, records: list[Record], started: float) -> int:
     bad = [r for r in records if r.status != MADE]
     unsure = [r.name for r in made if r.row.get("unsure")]
     taken = duration(time.monotonic() - started)
-    print(f"{len(made):,} of {len(records):,} photos cut out in {taken}: {output}")
+    tell(f"{len(made):,} of {len(records):,} photos cut out in {taken}: {output}")
     if unsure:
-        print(f"Unsure of {len(unsure):,}, look at them: {_few(unsure)}")
+        tell(f"Unsure of {len(unsure):,}, look at them: {_few(unsure)}")
     if bad:
-        print(f"{len(bad):,} rejected: {storage.join(output, record.REJECTED)}")
+        tell(f"{len(bad):,} rejected: {storage.join(output, record.REJECTED)}")
         for entry in bad[:_REASONS_SHOWN]:
-            print(f"  {entry.path}: {entry.reason}")
+            tell(f"  {entry.path}: {entry.reason}")
     if made:
-        print(f"Look at {storage.join(output, sheet.FOLDER, sheet.SHEET)}")
+        tell(f"Look at {storage.join(output, sheet.FOLDER, sheet.SHEET)}")
     return SOME_FAILED if bad else OK
 
 
 def _few(names: list[str]) -> str:
-    short = ", ".join(name.rpartition("/")[2] for name in names[:8])
+    short = ", ".join(escaping.name(name.rpartition("/")[2]) for name in names[:8])
     return short + (f" and {len(names) - 8} more" if len(names) > 8 else "")

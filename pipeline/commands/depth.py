@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import io
-import sys
 from typing import Any
 
 import numpy as np
@@ -21,6 +20,7 @@ from fgbg.pipeline.data_set.pairs import Pair, find_pairs, read_true
 from fgbg.pipeline.exit_codes import OK, UserError
 from fgbg.pipeline.options import depth_model
 from fgbg.pipeline.options import parser as options
+from fgbg.pipeline.progress import say, tell
 from fgbg.pipeline.workers.processes import available_cores
 from fgbg.transforms.pixels import coding, pictures
 from fgbg.transforms.pixels.sheet import coloured_depth
@@ -99,9 +99,9 @@ def main(arguments: list[str]) -> int:
             plain[pair] = depth_metrics.measure(predicted, true)
             scaled[pair] = depth_metrics.measure(predicted, true, median_scaling=True)
     if plain:
-        print(table("as predicted", plain))
-        print()
-        print(table("with median scaling", scaled))
+        tell(table("as predicted", plain))
+        tell()
+        tell(table("with median scaling", scaled))
     return OK
 
 
@@ -163,10 +163,9 @@ def _make(
         pair.name + _PREVIEW_OUT: preview(picture, at_size, true),
     }
     given_pictures.write(output, files)
-    print(
+    say(
         f"{pair.path}: {size[0]}x{size[1]}, fed as {network.size[0]}x{network.size[1]}, depth "
         f"{depth.min():.2f} to {depth.max():.2f} m, median {np.median(depth):.2f} m",
-        file=sys.stderr,
     )
     return at_size, true
 

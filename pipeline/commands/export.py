@@ -16,7 +16,7 @@ from fgbg.files.paths import trim_slash
 from fgbg.pipeline.data_set.finished import Finished, open_finished
 from fgbg.pipeline.exit_codes import INTERRUPTED, OK, UserError
 from fgbg.pipeline.options import parser as options
-from fgbg.pipeline.progress import Progress, duration, say
+from fgbg.pipeline.progress import Progress, duration, say, tell
 from fgbg.pipeline.workers.processes import available_cores
 from fgbg.transforms.dataset.sample import SampleError
 from fgbg.transforms.dataset.samples import read_samples
@@ -65,7 +65,7 @@ def main(arguments: list[str]) -> int:
             raise UserError(f"--output {target}: cannot be written: {error}") from error
         finally:
             progress.close()
-    print(f"{line} in {duration(time.monotonic() - started)}: {target}")
+    tell(f"{line} in {duration(time.monotonic() - started)}: {target}")
     return OK
 
 

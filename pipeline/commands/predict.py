@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import sys
-
 import cv2
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +16,7 @@ from fgbg.models.trained.compact_network import BACKGROUND, DEPTH
 from fgbg.pipeline.data_set import given_pictures
 from fgbg.pipeline.exit_codes import OK, UserError
 from fgbg.pipeline.options import parser as options
+from fgbg.pipeline.progress import say, tell
 from fgbg.pipeline.workers.processes import available_cores
 from fgbg.transforms.pixels import coding
 from fgbg.transforms.pixels.pictures import Array
@@ -117,10 +116,10 @@ def main(arguments: list[str]) -> int:
         words = f"foreground {mask.mean():.1%}"
         if depth is not None:
             words += f", depth {depth.min():.2f} to {depth.max():.2f} m"
-        print(f"{path}: {size[0]}x{size[1]}, {words}", file=sys.stderr)
+        say(f"{path}: {size[0]}x{size[1]}, {words}")
     given_pictures.write(asked.output, {SHEET: draw(rows, box, gap=0)})
     sheet = storage.join(asked.output, SHEET)
-    print(f"{asked.output}: {len(paths)} pictures; look at {sheet}")
+    tell(f"{asked.output}: {len(paths)} pictures; look at {sheet}")
     return OK
 
 

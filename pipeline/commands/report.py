@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import sys
-
 from fgbg.files import storage
 from fgbg.files.paths import trim_slash
 from fgbg.pipeline.data_set.finished import open_finished
 from fgbg.pipeline.data_set.output_lock import hold
 from fgbg.pipeline.exit_codes import OK, SOME_FAILED
 from fgbg.pipeline.options import parser as options
-from fgbg.pipeline.progress import say
+from fgbg.pipeline.progress import say, tell
 from fgbg.transforms.job.job import REPORT
 from fgbg.transforms.report.findings import Findings
 from fgbg.transforms.report.words import count
@@ -43,7 +41,7 @@ def main(arguments: list[str]) -> int:
         say(f"fgbg report: {output}: {problem}")
     if drawn.findings is None:
         return SOME_FAILED
-    print(f"Open {storage.join(output, REPORT)}")
+    tell(f"Open {storage.join(output, REPORT)}")
     _tell(drawn.findings)
     return OK
 
@@ -58,4 +56,4 @@ def _tell(findings: Findings) -> None:
             f"; {findings.unread} of the {count(findings.looked_at, 'sample')} looked at cannot "
             "be read"
         )
-    print(line, file=sys.stderr)
+    say(line)

@@ -14,6 +14,7 @@ from fgbg.files.paths import trim_slash
 from fgbg.pipeline.data_set.finished import Finished, open_finished
 from fgbg.pipeline.exit_codes import OK, UserError
 from fgbg.pipeline.options import parser as options
+from fgbg.pipeline.progress import tell
 from fgbg.transforms.dataset.sample import SampleError
 from fgbg.transforms.dataset.samples import open_reader
 from fgbg.transforms.report import looks
@@ -67,7 +68,7 @@ def main(arguments: list[str]) -> int:
         storage.storage_for(file).write_atomically(file, drawn)
     except OSError as error:
         raise UserError(f"--output {file}: cannot be written: {error.strerror}") from error
-    print(f"{asked.key}: {file if storage.is_gcs(file) else os.path.normpath(file)}")
+    tell(f"{asked.key}: {file if storage.is_gcs(file) else os.path.normpath(file)}")
     return OK
 
 

@@ -10,7 +10,7 @@ from fgbg.files.paths import trim_slash
 from fgbg.pipeline.data_set.finished import open_summarised
 from fgbg.pipeline.exit_codes import OK, SOME_FAILED
 from fgbg.pipeline.options import parser as options
-from fgbg.pipeline.progress import Progress
+from fgbg.pipeline.progress import Progress, tell
 from fgbg.pipeline.workers.processes import available_cores
 from fgbg.pipeline.workers.slices import run_slices
 from fgbg.transforms.dataset import manifest
@@ -49,13 +49,13 @@ def main(arguments: list[str]) -> int:
         problems += check_whole(output, job, local, data_set.generation, size)
     problems.sort()
     for name, problem in problems[:_SHOWN]:
-        print(f"{name}: {problem}")
+        tell(f"{name}: {problem}")
     if len(problems) > _SHOWN:
-        print(f"and {len(problems) - _SHOWN:,} more")
+        tell(f"and {len(problems) - _SHOWN:,} more")
     if problems:
-        print(f"{output}: {len(problems):,} problems in {rows:,} samples")
+        tell(f"{output}: {len(problems):,} problems in {rows:,} samples")
         return SOME_FAILED
-    print(f"{output}: all {rows:,} samples are as the manifest says")
+    tell(f"{output}: all {rows:,} samples are as the manifest says")
     return OK
 
 

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 import numpy as np
 from numpy.typing import NDArray
 
-from fgbg.files import storage
+from fgbg.files import foreign, storage
 from fgbg.pipeline.exit_codes import UserError
 from fgbg.transforms.dataset import catalogue
 from fgbg.transforms.dataset.catalogue import InputError
@@ -110,7 +110,7 @@ def read(path: str) -> pictures.Array:
         UserError: It cannot be read.
     """
     try:
-        rgb = pictures.read_picture(storage.storage_for(path).read(path))
+        rgb = pictures.read_picture(foreign.read(path))
     except OSError as error:
         raise UserError(f"{path}: cannot be read: {error.strerror or error}") from error
     except PictureError as error:

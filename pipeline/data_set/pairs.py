@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import csv
 import dataclasses
-import io
 import os
 
 import numpy as np
 from numpy.typing import NDArray
 
-from fgbg.files import storage
+from fgbg.files import foreign, storage, tables
+from fgbg.files.tables import TableError
 from fgbg.pipeline.exit_codes import UserError
 from fgbg.transforms.pixels import codec, pictures
 
@@ -66,10 +65,11 @@ def _datasets(folder: str) -> dict[str, str]:
     """The data set of each name that meta.csv tells: its columns id and dataset."""
     path = storage.join(folder, _META)
     try:
-        text = storage.storage_for(path).read(path).decode()
-        rows = list(csv.DictReader(io.StringIO(text, newline="")))
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise UserError(f"{path}: cannot be read: {error}") from error
+        rows = tables.read(path).rows
+    except FileNotFoundError as error:
+        raise UserError(f"{path}: cannot be read: {error.strerror}") from error
+    except TableError as error:
+        raise UserError(str(error)) from error
     return {r["id"]: r["dataset"] for r in rows if r.get("id") and r.get("dataset")}
 
 
@@ -80,7 +80,7 @@ def read_true(path: str) -> NDArray[np.float32]:
         UserError: It cannot be read, or holds no depth.
     """
     try:
-        image = codec.decode(storage.storage_for(path).read(path), path)
+        image = codec.decode(foreign.read(path), path)
     except OSError as error:
         raise UserError(f"{path}: cannot be read: {error}") from error
     except ValueError:

@@ -11,7 +11,7 @@ import numpy as np
 from fgbg.models import network_files
 from fgbg.models.depth import depth_network
 from fgbg.models.depth.depth_card import DepthModel
-from fgbg.pipeline.progress import byte_size, duration
+from fgbg.pipeline.progress import byte_size, duration, tell
 from fgbg.transforms.dataset import catalogue
 from fgbg.transforms.job import commit
 from fgbg.transforms.job import job as jobs
@@ -62,25 +62,25 @@ def show(
     """
     c = job.configuration
     directions = "as given and mirrored" if c.mirror else "as given"
-    print(
+    tell(
         f"{len(job.backgrounds):,} backgrounds x {len(job.foregrounds):,} foregrounds "
         f"({directions}) x {sum(c.placements):,} placements = {job.samples:,} samples in "
         f"{job.units:,} units"
     )
     if stored is not None:
-        print(f"The data set that is there was to have {stored.samples:,}; it is extended")
+        tell(f"The data set that is there was to have {stored.samples:,}; it is extended")
     files = job.samples * (3 if c.depth_model else 2)
     form = " in records" if c.in_records else ""
-    print(
+    tell(
         f"{files:,} pictures of {c.size[0]}x{c.size[1]}{form}, composed at "
         f"{c.canvas[0]}x{c.canvas[1]}"
     )
     for name, _ in c.splits:
         count = sum(b.split == name for b in job.backgrounds)
-        print(f"  split {name}: {count:,} backgrounds, {count * _per_background(job):,} samples")
+        tell(f"  split {name}: {count:,} backgrounds, {count * _per_background(job):,} samples")
     one = _measure(job, paths, depth_path)
     seconds = one.seconds + one.depth_seconds
-    print(
+    tell(
         f"About {byte_size(one.bytes * job.samples)}, "
         f"{duration(seconds * job.samples / workers)} with {workers} workers (measured on "
         f"{one.samples} samples: {1 / seconds:,.0f} a second and worker)"
@@ -100,7 +100,7 @@ def _show_shards(job: Job, record_bytes: float) -> None:
         f"{name} {count:,} of about {byte_size(sizes[name] / count)}"
         for name, count in counts.items()
     )
-    print(f"Shards, {sum(counts.values()):,} in all: {listing}")
+    tell(f"Shards, {sum(counts.values()):,} in all: {listing}")
 
 
 def _per_background(job: Job) -> int:

@@ -11,6 +11,7 @@ from fgbg.pipeline.exit_codes import UserError
 from fgbg.pipeline.options import depth_model
 from fgbg.pipeline.options.formats import formats
 from fgbg.pipeline.progress import say
+from fgbg.transforms import escaping
 from fgbg.transforms.dataset import catalogue
 from fgbg.transforms.dataset.catalogue import BACKGROUND, FOREGROUND, Checked, InputError
 from fgbg.transforms.job import job as jobs
@@ -56,15 +57,15 @@ def read(asked: argparse.Namespace) -> Request:
         except InputError as error:
             raise UserError(str(error)) from error
         if ignored:
-            names = ", ".join(path.rpartition("/")[2] for path in ignored[:5])
+            names = ", ".join(escaping.name(path.rpartition("/")[2]) for path in ignored[:5])
             more = f" and {len(ignored) - 5} more" if len(ignored) > 5 else ""
             say(f"Not pictures by their names, left out of --{kind}s: {names}{more}")
     both = sorted(set(found[BACKGROUND]) & set(found[FOREGROUND]))
     if both:
         raise UserError(f"{both[0]} is among both --backgrounds and --foregrounds")
     checked = {
-        kind: catalogue.check(paths, kind, configuration.canvas, _known(stored, kind), lambda: None)
-        for kind, paths in found.items()
+        kind: _check(found[kind], kind, configuration.canvas, stored, source)
+        for kind, source in ((BACKGROUND, asked.backgrounds), (FOREGROUND, asked.foregrounds))
     }
     skipped = _handle_problems(checked, asked.skip_bad_inputs)
     good = {kind: [c for c in entries if not c.problem] for kind, entries in checked.items()}
@@ -118,6 +119,15 @@ def _configuration(asked: argparse.Namespace) -> Configuration:
     )
 
 
+def _check(
+    paths: list[str], kind: str, canvas: tuple[int, int], stored: Job | None, source: str
+) -> list[Checked]:
+    try:
+        return catalogue.check(paths, kind, canvas, _known(stored, kind), lambda: None, source)
+    except InputError as error:
+        raise UserError(str(error)) from error
+
+
 def _known(stored: Job | None, kind: str) -> dict[str, jobs.InputPicture]:
     if stored is None:
         return {}
@@ -132,7 +142,7 @@ def _handle_problems(
     bad = [(kind, c) for kind, entries in checked.items() for c in entries if c.problem]
     if not bad:
         return []
-    lines = [f"  {kind} {c.path}: {c.problem}" for kind, c in bad[:_PROBLEMS_SHOWN]]
+    lines = [f"  {kind} {escaping.name(c.path)}: {c.problem}" for kind, c in bad[:_PROBLEMS_SHOWN]]
     if len(bad) > _PROBLEMS_SHOWN:
         lines.append(f"  and {len(bad) - _PROBLEMS_SHOWN} more")
     total = sum(len(entries) for entries in checked.values())
@@ -143,7 +153,7 @@ def _handle_problems(
             "go on without them by --skip_bad_inputs"
         )
     say(f"{len(bad)} of {total} inputs are left out:\n{listing}")
-    return [{"kind": kind, "file": c.file, "problem": c.problem} for kind, c in bad]
+    return [{"kind": kind, "file": escaping.name(c.file), "problem": c.problem} for kind, c in bad]
 
 
 def _warn(job: Job) -> None:

@@ -11,6 +11,7 @@ from fgbg.models.depth.depth_card import BUILTIN, PRECISIONS
 from fgbg.pipeline.exit_codes import WRONG_USE
 from fgbg.pipeline.options import cloud as cloud_options
 from fgbg.pipeline.options.types import add_switch, boolean, number, numbers, scale, size, splits
+from fgbg.transforms.escaping import terminal
 
 __all__ = [
     "Parser",
@@ -38,7 +39,7 @@ class Parser(argparse.ArgumentParser):
         )
 
     def error(self, message: str) -> NoReturn:
-        self.exit(WRONG_USE, f"{self.prog}: {message}\nTry: {self.prog} --help\n")
+        self.exit(WRONG_USE, f"{self.prog}: {terminal(message)}\nTry: {self.prog} --help\n")
 
 
 def suggest(unknown: str, known: list[str]) -> str:

@@ -7,7 +7,6 @@ import dataclasses
 import io
 import os
 import platform
-import sys
 from importlib import metadata
 from typing import Any
 
@@ -16,6 +15,7 @@ from fgbg.files.download import file_sha256
 from fgbg.models.trained import trained_card
 from fgbg.models.trained.compact_network import DEPTH, MASK
 from fgbg.models.training.samples import TEST, TRAIN, Settings
+from fgbg.pipeline.progress import say, tell
 from fgbg.pipeline.training import run as training_run
 from fgbg.pipeline.training.set import TrainingSet
 
@@ -49,11 +49,7 @@ def write(
     from fgbg.pipeline.training import sheets
 
     count = len(test.data.splits[TEST].keys)
-    print(
-        f"evaluating on {count:,} test samples of {test.path} and as many training samples",
-        file=sys.stderr,
-        flush=True,
-    )
+    say(f"evaluating on {count:,} test samples of {test.path} and as many training samples")
     # Training samples first: a constant guess may know them, and not the test samples.
     seen = evaluate.evaluate(final, found.data, TRAIN, settings, threads, most=count)
     held_out = evaluate.evaluate(
@@ -80,9 +76,9 @@ def write(
     network.export(final, keras_path, os.path.join(working, trained_card.SAVED_MODEL))
     card = _card(found, settings, final, state, threads, metrics, keras_path)
     training_run.put_json(working, trained_card.CARD, card)
-    print(_summary(metrics))
+    tell(_summary(metrics))
     shown = storage.join(folder, training_run.PREDICTIONS)
-    print(f"{folder}: network, card, metrics; look at {shown}")
+    tell(f"{folder}: network, card, metrics; look at {shown}")
 
 
 def _log_pictures(working: str, found: TrainingSet, examples: list[Any], state: Any) -> None:

@@ -12,7 +12,7 @@ from fgbg.files import storage
 from fgbg.pipeline.arguments import GraphArguments
 from fgbg.pipeline.data_set.resume import units_done
 from fgbg.pipeline.exit_codes import OK, SOME_FAILED, WorkerError
-from fgbg.pipeline.progress import Progress, byte_size, duration, say
+from fgbg.pipeline.progress import Progress, byte_size, duration, say, tell
 from fgbg.pipeline.workers import processes
 from fgbg.pipeline.workers.processes import Ran, peak_memory
 from fgbg.pipeline.workers.slices import run_slices
@@ -58,7 +58,7 @@ def run(
     if not missing and is_whole(output, job, job.samples):
         say(f"All {job.samples:,} samples are there already; nothing to do.")
         draw_missing(output)
-        print(f"Open {storage.join(output, REPORT)}")
+        tell(f"Open {storage.join(output, REPORT)}")
         return OK
     if samples_done:
         say(f"Resuming: {samples_done:,} of {job.samples:,} samples are there.")
@@ -214,16 +214,16 @@ def _timings(ran: Ran, workers: int, started: float) -> dict[str, Any]:
 def _report(output: str, job: Job, summary: Summary, wall: float) -> None:
     """The closing lines."""
     c = job.configuration
-    print(
+    tell(
         f"{summary.samples:,} samples ({c.size[0]}x{c.size[1]}), {byte_size(summary.bytes)}, in "
         f"{duration(wall)}: {output}"
     )
     if summary.empty_masks:
-        print(f"Warning: {summary.empty_masks:,} masks are empty: foregrounds too thin to see")
+        tell(f"Warning: {summary.empty_masks:,} masks are empty: foregrounds too thin to see")
     warn_of_drawings(output, summary.not_drawn)
     if summary.failed:
-        print(
+        tell(
             f"{summary.failed:,} units failed: {storage.join(output, ERRORS)} says why; the same "
             "command tries them again"
         )
-    print(f"Open {storage.join(output, REPORT)}")
+    tell(f"Open {storage.join(output, REPORT)}")

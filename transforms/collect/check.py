@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import dataclasses
 import io
-import warnings
 
 import cv2
 import numpy as np
@@ -17,7 +16,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from fgbg.transforms.collect.candidate import Checks
-from fgbg.transforms.pixels import codec
+from fgbg.transforms.pixels import codec, decoders
 from fgbg.transforms.pixels.pictures import Array, PictureError, read_picture
 
 _FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF")
@@ -89,11 +88,10 @@ def _check_header(data: bytes, checks: Checks, content_type: str) -> None:
     called = f" (the server called it {content_type[:60]!r})" if content_type else ""
     if not data:
         raise PictureError("an empty body")
+    decoders.silence()
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of many pixels: checked here
-            with Image.open(io.BytesIO(data), formats=_FORMATS) as image:
-                width, height = image.size
+        with Image.open(io.BytesIO(data), formats=_FORMATS) as image:
+            width, height = image.size
     except Image.DecompressionBombError as error:
         raise PictureError(f"more than {checks.max_pixels:,} pixels") from error
     except Exception as error:  # Pillow's readers raise many kinds on damaged headers

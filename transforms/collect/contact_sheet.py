@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from fgbg.files import storage
+from fgbg.files import foreign, storage
 from fgbg.files.ordered_map import in_order, threads_for
 from fgbg.transforms.pixels.pictures import Array, PictureError, read_picture, to_bgr
 from fgbg.transforms.pixels.sheet import Cell, draw, fit, grid, png
@@ -58,6 +58,6 @@ def _read(output: str, file: str) -> Array | None:
     """A picture of the folder made to fit, BGR or BGRA; None where it cannot be read."""
     path = storage.join(output, file)
     try:
-        return fit(to_bgr(read_picture(storage.storage_for(path).read(path))), _BOX)
+        return fit(to_bgr(read_picture(foreign.read(path))), _BOX)
     except (OSError, PictureError):
         return None

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import csv
 import functools
 import hashlib
-import io
 from collections.abc import Sequence
 from typing import Any
 
-from fgbg.files import storage
+from fgbg.files import foreign, storage, tables
 from fgbg.files.ordered_map import in_order, threads_for
 from fgbg.transforms.collect import state
 from fgbg.transforms.collect.candidate import GOOD, Query, Record
@@ -119,7 +117,10 @@ def _versions(output: str, paths: list[str]) -> dict[str, str]:
 @functools.lru_cache(maxsize=100_000)
 def _look(path: str, version: str) -> tuple[str, tuple[str, ...] | None]:
     """SHA-256 and perceptual hashes of a picture; no hashes where it cannot be decoded."""
-    data = storage.storage_for(path).read(path)
+    try:
+        data = foreign.read(path)
+    except OSError as error:  # no picture of ours is lost over what somebody put beside them
+        return f"unreadable {error.strerror}", None
     try:
         hashes = perceptual_hashes(read_picture(data))
     except PictureError:
@@ -131,9 +132,9 @@ def write_lists(output: str, chosen: Chosen, records: dict[str, Record]) -> None
     """Writes sources.csv and rejected.csv anew, each at once, in an order of their own."""
     store = storage.storage_for(output)
     rows = source_rows(output, chosen, records)
-    store.write_atomically(storage.join(output, SOURCES), _table(SOURCE_COLUMNS, rows))
-    rows = rejected_rows(output, chosen, records)
-    store.write_atomically(storage.join(output, REJECTED_LIST), _table(_REJECTED_COLUMNS, rows))
+    store.write_atomically(storage.join(output, SOURCES), tables.write(SOURCE_COLUMNS, rows))
+    data = tables.write(_REJECTED_COLUMNS, rejected_rows(output, chosen, records))
+    store.write_atomically(storage.join(output, REJECTED_LIST), data)
 
 
 def source_rows(output: str, chosen: Chosen, records: dict[str, Record]) -> list[dict[str, Any]]:
@@ -182,11 +183,3 @@ def _origin(record: Record) -> dict[str, Any]:
         "author": candidate.author,
         "licence": candidate.licence,
     }
-
-
-def _table(columns: Sequence[str], rows: list[dict[str, Any]]) -> bytes:
-    text = io.StringIO()
-    writer = csv.DictWriter(text, columns, lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    return text.getvalue().encode("utf-8", "replace")

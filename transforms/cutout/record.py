@@ -13,15 +13,13 @@ OUT/_work/cutouts/        the records
 
 from __future__ import annotations
 
-import csv
 import dataclasses
 import hashlib
-import io
 import json
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from typing import Any
 
-from fgbg.files import storage
+from fgbg.files import foreign, storage, tables
 
 RECORDS = "_work/cutouts"
 CUTOUTS, REJECTED, SOURCES = "cutouts.csv", "rejected.csv", "sources.csv"
@@ -52,6 +50,11 @@ class Task:
     def file(self) -> str:
         """The name of its cut-out's file."""
         return f"{self.name}.png"
+
+    @property
+    def told(self) -> str:
+        """Its path as records have it: what is not UTF-8 in it (it is refused) is written out."""
+        return self.path.encode(errors="backslashreplace").decode()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -115,7 +118,7 @@ def is_done(task: Task, found: Record | None, fingerprint: str, output: str) -> 
     if found.status == MADE and not store.exists(storage.join(output, task.file)):
         return False
     try:
-        data = storage.storage_for(task.path).read(task.path)
+        data = foreign.read(task.path)
     except OSError:
         return False
     return hashlib.sha256(data).hexdigest() == found.sha256
@@ -139,12 +142,14 @@ def write_tables(output: str, records: list[Record]) -> None:
 def _write_csv(
     output: str, name: str, columns: tuple[str, ...], rows: list[dict[str, Any]]
 ) -> None:
-    buffer = io.StringIO(newline="")
-    writer = csv.DictWriter(buffer, columns, restval="", extrasaction="ignore")
-    writer.writeheader()
-    writer.writerows(rows)
     path = storage.join(output, name)
-    storage.storage_for(path).write_atomically(path, buffer.getvalue().encode())
+    storage.storage_for(path).write_atomically(path, tables.write(columns, rows, "\r\n"))
+
+
+def check_sources(paths: Iterable[str]) -> None:
+    """Raises TableError for a table beside some photos that cannot be carried over."""
+    for folder in dict.fromkeys(path.rpartition("/")[0] for path in paths):
+        _sources(folder)
 
 
 def _carry_sources(output: str, made: list[Record]) -> None:
@@ -167,12 +172,10 @@ def _sources(folder: str) -> tuple[dict[str, dict[str, str]], list[str]]:
     """The table of a folder by file, and its columns; nothing if it has none."""
     path = storage.join(folder, SOURCES)
     try:
-        text = storage.storage_for(path).read(path).decode("utf-8-sig")
-    except (OSError, UnicodeDecodeError):
+        table = tables.read(path)
+    except (FileNotFoundError, NotADirectoryError):
         return {}, []
-    reader = csv.DictReader(io.StringIO(text, newline=""))
-    columns = list(reader.fieldnames or [])
-    if "file" not in columns:
+    if "file" not in table.columns:
         return {}, []
-    by_file = {row["file"].rpartition("/")[2]: row for row in reader if row.get("file")}
-    return by_file, [column for column in columns if column]
+    by_file = {row["file"].rpartition("/")[2]: row for row in table.rows if row.get("file")}
+    return by_file, table.columns

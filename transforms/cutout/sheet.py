@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from fgbg.files import storage
+from fgbg.files import foreign, storage
 from fgbg.transforms.cutout.record import MADE, UNSURE, Record
 from fgbg.transforms.pixels import codec, pictures
 from fgbg.transforms.pixels.sheet import Cell, draw, grid, png
@@ -55,8 +55,6 @@ def _cells(output: str, record: Record) -> list[Cell]:
 def _photo(record: Record) -> pictures.Array | None:
     """The photo, BGR or BGRA; None where it is no longer there."""
     try:
-        return pictures.to_bgr(
-            pictures.read_picture(storage.storage_for(record.path).read(record.path))
-        )
+        return pictures.to_bgr(pictures.read_picture(foreign.read(record.path)))
     except (OSError, ValueError):
         return None

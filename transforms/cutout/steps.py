@@ -24,7 +24,7 @@ import numpy as np
 from apache_beam.ml.inference.base import ModelHandler, RunInference
 from numpy.typing import NDArray
 
-from fgbg.files import storage
+from fgbg.files import foreign, storage
 from fgbg.transforms import meter
 from fgbg.transforms.cutout import finish, method, record
 from fgbg.transforms.cutout.found import Found, Rejected
@@ -67,7 +67,7 @@ def read(task: Task) -> Photo:
     meter.begin(task.number)
     data = b""
     try:
-        data = storage.storage_for(task.path).read(task.path)
+        data = foreign.read(task.path)
         rgb = pictures.read_picture(data)
     except OSError as error:
         return Photo(task, "", None, Rejected(f"cannot be read: {error.strerror or error}"))
@@ -123,7 +123,7 @@ def write(answer: Answer, output: str, how: Method, fingerprint: str) -> Iterato
     """Finishes a cut-out and writes it, then the record of what became of the photo."""
     photo, found = answer
     task = photo.task
-    made = functools.partial(Record, task.name, task.path, photo.sha256, fingerprint)
+    made = functools.partial(Record, task.name, task.told, photo.sha256, fingerprint)
     try:
         if photo.failure is not None:
             raise photo.failure

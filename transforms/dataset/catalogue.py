@@ -10,16 +10,18 @@ import re
 import zlib
 from collections.abc import Callable, Iterable
 
-from fgbg.files import durable, storage
+from fgbg.files import durable, foreign, storage
 from fgbg.files.ordered_map import LOCAL_THREADS, in_order
 from fgbg.files.sealed import DamagedError, seal, unseal
-from fgbg.transforms.dataset import sources
+from fgbg.files.tables import TableError
+from fgbg.transforms.dataset import input_names, sources
 from fgbg.transforms.job import job as jobs
 from fgbg.transforms.job.job import InputPicture, Job
 from fgbg.transforms.pixels import pictures
 from fgbg.transforms.pixels.pictures import PictureError
 
 BACKGROUND, FOREGROUND = "background", "foreground"
+_TOO_LARGE = "does not fit into memory; scale it down first"
 
 
 class InputError(ValueError):
@@ -32,6 +34,7 @@ class Checked:
 
     Attributes:
         path: Where it is.
+        file: The name that it has in the data set (see `input_names`).
         sha256: Of its bytes; "" if it could not be read.
         width: Of the picture, upright.
         height: Likewise.
@@ -40,16 +43,12 @@ class Checked:
     """
 
     path: str
+    file: str
     sha256: str = ""
     width: int = 0
     height: int = 0
     problem: str = ""
     source: dict[str, str] = dataclasses.field(default_factory=dict)
-
-    @property
-    def file(self) -> str:
-        """The file's name without its folder."""
-        return self.path.rpartition("/")[2]
 
 
 def natural_order(path: str) -> list[tuple[int, int | str]]:
@@ -82,7 +81,8 @@ def find(source: str, what: str) -> tuple[list[str], list[str]]:
     if not store.exists(source):
         raise InputError(f"{what} {source}: no such folder")
     if not storage.is_gcs(source) and not os.path.isdir(source):
-        raise InputError(f"{what} {source}: a file, not a folder; give its folder or a pattern")
+        is_what = foreign.kind(source) or "a file"
+        raise InputError(f"{what} {source}: {is_what}, not a folder; give its folder or a pattern")
     visible = [name for name in store.files(source) if not name.startswith(".")]
     visible = [name for name in visible if name != sources.SOURCES]
     found = [n for n in visible if os.path.splitext(n)[1].lower() in pictures.EXTENSIONS]
@@ -103,6 +103,7 @@ def check(
     canvas: tuple[int, int],
     known: dict[str, InputPicture],
     done: Callable[[], object],
+    source: str = "",
 ) -> list[Checked]:
     """Reads every input whole and says what is wrong with those that cannot be used.
 
@@ -110,32 +111,29 @@ def check(
         paths: The files.
         kind: BACKGROUND or FOREGROUND.
         canvas: Width and height of the canvas.
-        known: Inputs that were checked by an earlier run, by file name: equal bytes are not
-            decoded again.
+        known: Inputs of an earlier run, by what they are called: equal bytes are not decoded
+            again.
         done: Called after every file.
+        source: The folder or pattern that the files were found by.
 
     Returns:
         One entry per path, in order.
+
+    Raises:
+        InputError: A sources.csv beside them cannot be read.
     """
-    one = functools.partial(_check, kind=kind, canvas=canvas, known=known, done=done)
+    try:
+        origins = sources.read(paths)
+    except TableError as error:
+        raise InputError(str(error)) from error
+    by_hash = {picture.sha256: picture for picture in known.values()}
+    one = functools.partial(_check, kind=kind, canvas=canvas, known=by_hash, done=done)
     checked = list(in_order(one, paths, LOCAL_THREADS))
-    by_name: dict[str, list[Checked]] = {}
-    for entry in checked:
-        by_name.setdefault(entry.file, []).append(entry)
-    clashes = {name: e for name, e in by_name.items() if len(e) > 1}
-    known_sources = sources.read(paths)
+    called = input_names.names({entry.path: entry.sha256 for entry in checked}, source, known)
     return [
-        dataclasses.replace(_mark_clash(entry, clashes), source=known_sources.get(entry.path, {}))
+        dataclasses.replace(entry, file=called[entry.path], source=origins.get(entry.path, {}))
         for entry in checked
     ]
-
-
-def _mark_clash(entry: Checked, clashes: dict[str, list[Checked]]) -> Checked:
-    others = [other.path for other in clashes.get(entry.file, []) if other is not entry]
-    if not others or entry.problem:
-        return entry
-    problem = f"name clash: {', '.join(others)} has the same file name; rename one of them"
-    return dataclasses.replace(entry, problem=problem)
 
 
 def _check(
@@ -145,25 +143,28 @@ def _check(
     known: dict[str, InputPicture],
     done: Callable[[], object],
 ) -> Checked:
+    file = path.rpartition("/")[2]
     try:
-        data = storage.storage_for(path).read(path)
+        data = foreign.read(path)
     except OSError as error:
-        return Checked(path, problem=f"cannot be read: {error.strerror or error}")
+        return Checked(path, file, problem=f"cannot be read: {error.strerror or error}")
+    except MemoryError:
+        return Checked(path, file, problem=_TOO_LARGE)
     finally:
         done()
     sha256 = hashlib.sha256(data).hexdigest()
-    before = known.get(path.rpartition("/")[2])
-    if before is not None and before.sha256 == sha256:
-        return Checked(path, sha256, before.width, before.height)
+    before = known.get(sha256)
+    if before is not None:
+        return Checked(path, file, sha256, before.width, before.height)
     try:
         picture = pictures.read_picture(data)
         if kind == FOREGROUND:
             pictures.crop_foreground(picture, canvas)
     except PictureError as error:
-        return Checked(path, sha256, problem=str(error))
+        return Checked(path, file, sha256, problem=str(error))
     except MemoryError:
-        return Checked(path, sha256, problem="does not fit into memory; scale it down first")
-    return Checked(path, sha256, picture.shape[1], picture.shape[0])
+        return Checked(path, file, sha256, problem=_TOO_LARGE)
+    return Checked(path, file, sha256, picture.shape[1], picture.shape[0])
 
 
 def duplicates(inputs: Iterable[InputPicture]) -> list[list[str]]:
@@ -201,7 +202,7 @@ def store_inputs(output: str, job: Job, paths: dict[tuple[str, str], str]) -> No
     def store(name: str) -> None:
         kind, entry = files[name]
         path = paths[kind, entry.file]
-        data = storage.storage_for(path).read(path)
+        data = foreign.read(path)
         if hashlib.sha256(data).hexdigest() != entry.sha256:
             raise InputError(f"{path}: it changed while it was being read; run again")
         picture = pictures.read_picture(data)

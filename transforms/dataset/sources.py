@@ -6,11 +6,9 @@ authors and licences of it. Tables without a column `file` are somebody else's a
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Iterable
 
-from fgbg.files import storage
+from fgbg.files import storage, tables
 
 SOURCES = "sources.csv"
 
@@ -24,6 +22,9 @@ def read(paths: Iterable[str]) -> dict[str, dict[str, str]]:
     Returns:
         Author, licence and page of each picture that a table knows, by its path; "" where the
         table has none.
+
+    Raises:
+        TableError: There is a table that cannot be read: its licences are not to be lost.
     """
     tables: dict[str, dict[str, dict[str, str]]] = {}
     found = {}
@@ -39,8 +40,7 @@ def read(paths: Iterable[str]) -> dict[str, dict[str, str]]:
 
 def _table(path: str) -> dict[str, dict[str, str]]:
     try:
-        text = storage.storage_for(path).read(path).decode("utf-8-sig")
-        rows = list(csv.DictReader(io.StringIO(text)))
-    except (OSError, UnicodeDecodeError, csv.Error):
-        return {}  # no table, or none that can be read: a picture's origin is no condition
+        rows = tables.read(path).rows
+    except (FileNotFoundError, NotADirectoryError):
+        return {}  # a picture's origin is no condition
     return {row["file"]: row for row in rows if row.get("file")}

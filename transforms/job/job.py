@@ -93,7 +93,7 @@ class InputPicture:
 
     Attributes:
         number: N of bgN or M of fg_M.
-        file: The file's name, without its folder.
+        file: The file's name; with folders before it where several inputs have the same name.
         sha256: Of the file's bytes; with the seed it decides the placements.
         width: Of the picture as given, upright, in pixels.
         height: Likewise.

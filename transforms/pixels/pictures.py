@@ -8,8 +8,6 @@ composed is read back from there: anyone who has the data set can recompute it.
 from __future__ import annotations
 
 import io
-import struct
-import warnings
 
 import cv2
 import numpy as np
@@ -17,7 +15,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from fgbg.models import resizing
-from fgbg.transforms.pixels import codec
+from fgbg.transforms.pixels import codec, decoders
 
 Array = NDArray[np.uint8]
 
@@ -62,31 +60,39 @@ def read_picture(data: bytes) -> Array:
     Raises:
         PictureError: The file is no picture, is damaged, or has more than 64 megapixels.
     """
+    decoders.silence()
+    try:
+        return _read(data)
+    except PictureError:
+        raise
+    except MemoryError as error:
+        raise PictureError("does not fit into memory; scale it down first") from error
+    except Image.DecompressionBombError as error:  # of a picture inside the picture
+        raise PictureError("larger than 64 megapixels; scale it down first") from error
+    except Exception as error:  # decoders raise anything at what nobody had thought of
+        what = str(error) or type(error).__name__
+        raise PictureError(f"damaged or truncated: {what}") from error
+
+
+def _read(data: bytes) -> Array:
+    """A picture, upright; whatever a decoder raises comes through."""
     if not data:
         raise PictureError("the file is empty (zero bytes)")
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of oversized pictures: checked below
-            image = Image.open(io.BytesIO(data))
+        image = Image.open(io.BytesIO(data))
     except UnidentifiedImageError as error:
         raise PictureError(f"not a picture: {_describe(data)}") from error
-    except Image.DecompressionBombError as error:
-        raise PictureError("larger than 64 megapixels; scale it down first") from error
+    except (MemoryError, Image.DecompressionBombError):
+        raise
     except Exception as error:  # Pillow's readers raise many kinds on damaged headers
         raise PictureError(f"a damaged picture: {error}") from error
     with image:
         width, height = image.size
         if width * height > MAX_PIXELS:
             raise PictureError(f"larger than 64 megapixels ({width}x{height}); scale it down first")
-        try:
-            # Pillow raises on truncation where OpenCV fills grey.
-            image.load()
-            upright = ImageOps.exif_transpose(image)
-            return _to_8_bit(upright)
-        except PictureError:
-            raise
-        except (OSError, SyntaxError, ValueError, EOFError, IndexError, struct.error) as error:
-            raise PictureError(f"damaged or truncated: {error}") from error
+        # Pillow raises on truncation where OpenCV fills grey.
+        image.load()
+        return _to_8_bit(ImageOps.exif_transpose(image))
 
 
 def _to_8_bit(image: Image.Image) -> Array:

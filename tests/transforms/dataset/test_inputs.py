@@ -190,7 +190,7 @@ def test_there_are_thirty_kinds_of_bad_bytes():
     assert len(BAD) >= 30
 
 
-def test_unreadable_and_clashing_files_are_reported(tmp_path):
+def test_unreadable_files_are_reported_and_equal_names_told_apart(tmp_path):
     (tmp_path / "a").mkdir()
     (tmp_path / "b").mkdir()
     paths = []
@@ -200,9 +200,10 @@ def test_unreadable_and_clashing_files_are_reported(tmp_path):
         paths.append(str(path))
     gone = tmp_path / "gone.jpg"
     os.symlink(tmp_path / "nowhere", gone)
-    result = check([*paths, str(gone)], BACKGROUND, (64, 64), {}, lambda: None)
-    assert "name clash" in result[0].problem and paths[1] in result[0].problem
-    assert "name clash" in result[1].problem
+    found = [*paths, str(gone)]
+    result = check(found, BACKGROUND, (64, 64), {}, lambda: None, f"{tmp_path}/*/*.png")
+    assert [entry.file for entry in result] == ["a/same.png", "b/same.png", "gone.jpg"]
+    assert [entry.problem for entry in result[:2]] == ["", ""]
     assert "cannot be read: No such file" in result[2].problem
 
 

@@ -8,12 +8,11 @@ pictures again.
 
 from __future__ import annotations
 
-import csv
-import io
 import os
 from typing import ClassVar
 
-from fgbg.files import storage
+from fgbg.files import foreign, tables
+from fgbg.files.tables import TableError
 from fgbg.transforms.collect.candidate import Candidate, Page, plain, short_hash
 from fgbg.transforms.collect.providers.base import Provider, SearchError
 
@@ -47,9 +46,12 @@ def read_urls(path: str) -> list[Candidate]:
     text = _read(path)
     stem = os.path.splitext(os.path.basename(path))[0]
     first = next((line for line in text.splitlines() if line.strip()), "")
-    columns = [name.strip().lower() for name in next(csv.reader([first]), [])]
+    try:
+        columns = [name.strip().lower() for name in tables.parse(first.encode(), path).columns]
+    except TableError:  # a list of addresses may hold anything
+        columns = []
     if any(name in columns for name in _ADDRESS):
-        found = _from_csv(text, stem)
+        found = _from_csv(text, path, stem)
     elif path.lower().endswith(".csv"):
         raise SearchError(f"{path}: its first line names no column {' or '.join(_ADDRESS)}")
     else:
@@ -61,11 +63,14 @@ def read_urls(path: str) -> list[Candidate]:
     return list(once.values())
 
 
-def _from_csv(text: str, stem: str) -> list[Candidate]:
+def _from_csv(text: str, path: str, stem: str) -> list[Candidate]:
+    try:
+        rows = tables.parse(text.lstrip("\r\n").encode(), path).rows
+    except TableError as error:
+        raise SearchError(str(error)) from error
     found = []
-    for row in csv.DictReader(io.StringIO(text.lstrip("\n"))):
-        # Cells beyond the header's come under None.
-        cells = {k.strip().lower(): plain(v) for k, v in row.items() if isinstance(k, str)}
+    for row in rows:
+        cells = {name.strip().lower(): plain(cell) for name, cell in row.items()}
         address = next((cells[name] for name in _ADDRESS if cells.get(name)), "")
         if address:
             found.append(
@@ -84,12 +89,9 @@ def _from_csv(text: str, stem: str) -> list[Candidate]:
 
 def _read(path: str) -> str:
     try:
-        with storage.storage_for(path).open(path) as file:
-            data = file.read(_MOST_BYTES + 1)
+        data = foreign.read(path, _MOST_BYTES)
     except OSError as error:
         raise SearchError(f"{path}: cannot be read: {error.strerror}") from error
-    if len(data) > _MOST_BYTES:
-        raise SearchError(f"{path}: larger than {_MOST_BYTES:,} bytes")
     try:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
