@@ -74,8 +74,8 @@ def _client() -> Any:
             # OSError: there are credentials, but no project is known.
             raise PermissionError(
                 errno.EACCES,
-                f"no access to Cloud Storage ({error}); gcloud auth application-default login, "
-                "and GOOGLE_CLOUD_PROJECT, give it",
+                "no access to Cloud Storage: no credentials, or no project; gcloud auth "
+                "application-default login, and GOOGLE_CLOUD_PROJECT, give them",
                 GCS_PREFIX,
             ) from error
     adapter = HTTPAdapter(pool_connections=_CONNECTIONS, pool_maxsize=_CONNECTIONS)

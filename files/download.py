@@ -24,7 +24,7 @@ from fgbg.files import http, in_place, storage
 from fgbg.files.http import WebError, shown
 
 _LOG = logging.getLogger(__name__)
-_LONGEST_PAUSE_S = 60.0
+_LONGEST_PAUSE_S, _SILENT_PAUSE_S = 60.0, 10.0
 
 
 class FetchError(RuntimeError):
@@ -110,7 +110,9 @@ class Download:
                         f"{kept if self._have() else ''}; try again later"
                     ) from None
                 pause = http.pause_s(tries - left, pause_s, _LONGEST_PAUSE_S, error.wait_s)
-                _LOG.warning("%s: %s; next try in %.0f s", shown(self.url), error, pause)
+                # A word for who waits long; else the error of the last try is enough.
+                level = logging.WARNING if pause > _SILENT_PAUSE_S else logging.INFO
+                _LOG.log(level, "%s: %s; next try in %.0f s", shown(self.url), error, pause)
                 sleep(pause)
 
     def _have(self) -> int:

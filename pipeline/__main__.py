@@ -8,6 +8,7 @@ import os
 import sys
 
 from fgbg import __version__
+from fgbg.files.paths import GCS_PREFIX
 from fgbg.pipeline.exit_codes import INTERRUPTED, SOME_FAILED, WRONG_USE, UserError, WorkerError
 from fgbg.transforms.escaping import terminal
 
@@ -104,7 +105,8 @@ def main(arguments: list[str] | None = None) -> int:
         if not str(error.filename or "").startswith("gs://"):
             raise
         _complain(f"fgbg {command}: {error.filename}: {error.strerror}")
-        return SOME_FAILED
+        # The service itself: there are no credentials for it.
+        return WRONG_USE if error.filename == GCS_PREFIX else SOME_FAILED
     except KeyboardInterrupt:
         print(
             f"\nfgbg {command}: interrupted. Nothing that was made is lost: the same command "

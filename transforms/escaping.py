@@ -35,6 +35,11 @@ def markdown(text: str) -> str:
     return _MARKUP.sub(lambda match: f"\\{match[0]}", html.escape(line, quote=False))
 
 
+def markdown_code(text: str) -> str:
+    """Text as code in a line of Markdown, where nothing but the end of the code is markup."""
+    return "`" + name(text).replace("`", "'") + "`"
+
+
 def markdown_address(text: str) -> str:
     """An address of the web in Markdown, which makes a link of it; anything else as text."""
     if not text.startswith(("http://", "https://")):

@@ -160,7 +160,7 @@ def steps_of_epoch(data: DataSet, settings: Settings) -> tuple[int, int]:
 
 def check(data: DataSet, settings: Settings) -> None:
     """Raises TrainingError for data that nothing can be learned from."""
-    for name in SPLITS:
+    for name in (TRAIN, VALIDATION):
         if name not in data.splits or not len(data.splits[name].keys):
             raise TrainingError(f"split {name} has no sample")
     if not (math.isfinite(data.depth_range_m) and data.depth_range_m > 0):

@@ -43,6 +43,13 @@ def main(arguments: list[str]) -> int:
             asked.test_set, asked.inputs == "pair", asked.limit, (training_set.TEST,)
         )
         found.facts["test_set"] = training_set.check_test_set(found, test)
+    if found.depth_loss:
+        say(found.depth_loss)
+    if test.measured != TEST:
+        say(
+            f"{test.path}: no background is in the test split, so the network is measured on the "
+            "validation split, which also chose its best epoch: its figures flatter"
+        )
     settings = train_options.settings(asked, found.data.size, init, encoder)
     stored = None
     if not asked.overwrite:

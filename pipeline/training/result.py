@@ -14,7 +14,7 @@ from fgbg.files import storage
 from fgbg.files.download import file_sha256
 from fgbg.models.trained import trained_card
 from fgbg.models.trained.compact_network import DEPTH, MASK
-from fgbg.models.training.samples import TEST, TRAIN, Settings
+from fgbg.models.training.samples import TRAIN, Settings
 from fgbg.pipeline.progress import say, tell
 from fgbg.pipeline.training import run as training_run
 from fgbg.pipeline.training.set import TrainingSet
@@ -48,27 +48,28 @@ def write(
     from fgbg.models.training import evaluate, network
     from fgbg.pipeline.training import sheets
 
-    count = len(test.data.splits[TEST].keys)
-    say(f"evaluating on {count:,} test samples of {test.path} and as many training samples")
+    split = test.measured
+    count = len(test.data.splits[split].keys)
+    say(f"evaluating on {count:,} {split} samples of {test.path} and as many training samples")
     # Training samples first: a constant guess may know them, and not the test samples.
     seen = evaluate.evaluate(final, found.data, TRAIN, settings, threads, most=count)
     held_out = evaluate.evaluate(
         final,
         test.data,
-        TEST,
+        split,
         settings,
         threads,
         constant_m=seen.median_m,
         examples=_EXAMPLES,
     )
-    metrics = {TEST: held_out.measures, TRAIN: seen.measures}
+    metrics = {split: held_out.measures, TRAIN: seen.measures}
     training_run.put_json(working, training_run.METRICS, metrics)
     training_run.put_json(working, training_run.HISTORY_JSON, state.history)
     training_run.put_text(working, training_run.HISTORY_CSV, _csv(state.history))
     sheets.write_curve(os.path.join(working, training_run.CURVE), state.history, state.best_epoch)
-    what = f"test samples: mask IoU {metrics[TEST]['mask']['iou']:.3f}"
-    if DEPTH in metrics[TEST]:
-        what += f", depth delta1 {metrics[TEST][DEPTH]['delta1']:.3f}"
+    what = f"{split} samples: mask IoU {metrics[split]['mask']['iou']:.3f}"
+    if DEPTH in metrics[split]:
+        what += f", depth delta1 {metrics[split][DEPTH]['delta1']:.3f}"
     path = os.path.join(working, training_run.PREDICTIONS)
     sheets.write_predictions(path, held_out.examples, what)
     _log_pictures(working, found, held_out.examples, state)
@@ -161,8 +162,7 @@ def _card(
 def _summary(metrics: dict[str, Any]) -> str:
     """The measures as a table."""
     lines = []
-    for split in (TEST, TRAIN):
-        found = metrics[split]
+    for split, found in metrics.items():
         lines.append(f"{split} ({found['samples']:,} samples)")
         for what in (MASK, "all_foreground", DEPTH, "constant_depth"):
             if what in found:

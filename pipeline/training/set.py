@@ -20,13 +20,14 @@ from fgbg.files.paths import trim_slash
 from fgbg.models.training.samples import SPLITS, TEST, TRAIN, VALIDATION, DataSet, Files, Records
 from fgbg.pipeline.data_set.finished import Finished, open_finished
 from fgbg.pipeline.exit_codes import UserError
-from fgbg.transforms.dataset import manifest
+from fgbg.transforms.dataset import manifest, precision
 from fgbg.transforms.job import job as jobs
 from fgbg.transforms.pixels import codec, pictures
 from fgbg.transforms.records import file as tfrecord_file
 from fgbg.transforms.records.file import RecordError
 
 _SHOWN = 10
+_NEEDED = (TRAIN, VALIDATION)
 _COLUMNS = ["key", "split", "bg", "overlay", "mask", "depth", "depth_mean_m"]
 _CHECKSUMS = ["overlay_crc32", "mask_crc32", "depth_crc32"]
 # Of a record besides its bytes: length, its checksum, the bytes' checksum.
@@ -46,6 +47,7 @@ class TrainingSet:
         foregrounds: SHA-256 of the foregrounds' files.
         checksums: CRC-32 of each file on gs://, by its path; empty for records and local files.
         in_manifest: Samples by split, whether used or not.
+        depth_loss: What 8-bit depth loses, in a sentence; "" where nothing is lost.
     """
 
     path: str
@@ -56,9 +58,17 @@ class TrainingSet:
     foregrounds: set[str]
     checksums: dict[str, int]
     in_manifest: dict[str, int]
+    depth_loss: str = ""
+
+    @property
+    def measured(self) -> str:
+        """The split that a network is measured on: of the test set, if there is one."""
+        return TEST if len(self.data.splits[TEST].keys) else VALIDATION
 
 
-def read(path: str, pair: bool, limit: int | None, needed: tuple[str, ...] = SPLITS) -> TrainingSet:
+def read(
+    path: str, pair: bool, limit: int | None, needed: tuple[str, ...] = _NEEDED
+) -> TrainingSet:
     """Opens a data set and checks all that can be checked without reading its pictures.
 
     Args:
@@ -103,6 +113,7 @@ def read(path: str, pair: bool, limit: int | None, needed: tuple[str, ...] = SPL
             in_splits.setdefault(picture.split, set()).add(picture.sha256)
         foregrounds = {picture.sha256 for picture in finished.job.foregrounds}
         checksums = _checksums(path, columns, chosen) if to_check else {}
+        loss = precision.loss(finished.generation.get("depth"))
         in_manifest = {name: columns["split"].count(name) for name in SPLITS}
     data = DataSet(
         configuration.size,
@@ -112,7 +123,9 @@ def read(path: str, pair: bool, limit: int | None, needed: tuple[str, ...] = SPL
         typical_m,
         backgrounds,
     )
-    return TrainingSet(path, data, digest, facts, in_splits, foregrounds, checksums, in_manifest)
+    return TrainingSet(
+        path, data, digest, facts, in_splits, foregrounds, checksums, in_manifest, loss
+    )
 
 
 def check_test_set(found: TrainingSet, test: TrainingSet) -> dict[str, Any]:

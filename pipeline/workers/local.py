@@ -220,6 +220,8 @@ def _report(output: str, job: Job, summary: Summary, wall: float) -> None:
     )
     if summary.empty_masks:
         tell(f"Warning: {summary.empty_masks:,} masks are empty: foregrounds too thin to see")
+    if summary.depth_loss:
+        tell(summary.depth_loss)
     warn_of_drawings(output, summary.not_drawn)
     if summary.failed:
         tell(

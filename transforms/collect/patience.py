@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -9,6 +10,9 @@ from contextlib import contextmanager
 
 from fgbg.files.http import LATER, WebError, pause_s, retry_after
 from fgbg.transforms.collect.web import Answer, StoppedError
+
+_ABOUT_USER_AGENT = re.compile(rb"user[- ]?agent", re.IGNORECASE)
+WHO_ASKS = "the service wants to know who asks: give --contact, an address or a page of yours"
 
 
 def is_later(answer: Answer) -> bool:
@@ -59,6 +63,13 @@ class HostGate:
         with self._change:
             until = time.monotonic() + seconds
             self._not_before[host] = max(self._not_before.get(host, 0.0), until)
+
+
+def about_user_agent(answer: Answer) -> str:
+    """What helps where an answer forbids programs that do not say whose they are; else ""."""
+    if answer.status == 403 and _ABOUT_USER_AGENT.search(answer.body):
+        return f"; {WHO_ASKS}"
+    return ""
 
 
 def persevere(

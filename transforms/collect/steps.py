@@ -31,7 +31,7 @@ from fgbg.transforms.collect.candidate import (
     Settings,
 )
 from fgbg.transforms.collect.check import check, size_problem
-from fgbg.transforms.collect.patience import HostGate, persevere
+from fgbg.transforms.collect.patience import HostGate, about_user_agent, persevere
 from fgbg.transforms.collect.providers import Provider, SearchError
 from fgbg.transforms.collect.web import Rules, StoppedError
 from fgbg.transforms.pixels.pictures import PictureError
@@ -146,7 +146,7 @@ def download(found: Found, downloads: Downloads, gate: HostGate) -> Downloaded:
         )
         data, content_type = answer.body, answer.headers.get("content-type", "")
         if answer.status != 200:
-            reason, data = f"the server answered {answer.status}", b""
+            reason, data = f"the server answered {answer.status}{about_user_agent(answer)}", b""
             transient = answer.status in LATER
     except WebError as error:
         reason, transient = str(error), error.transient

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import html
 from collections import Counter
 from typing import Any
 
+from fgbg.transforms.dataset import precision
+from fgbg.transforms.escaping import markdown, markdown_address, markdown_code
 from fgbg.transforms.job.job import Job
 
 # Sources listed in the card; generation.json has them all.
@@ -46,7 +47,7 @@ Made by fgbg: {counts["foregrounds"]:,} foreground cut-outs, {directions}, each 
 | `PlotImages/` | sample sheets |
 
 {_numbering(job)}
-{_depth_section(job)}
+{_depth_section(job, generation.get("depth"))}
 ## Splits
 
 Whole backgrounds are held out: none stands in two splits.
@@ -86,21 +87,17 @@ def _sources(job: Job) -> str:
     if not known:
         return text + " No sources.csv stood beside them."
     licences = Counter(picture.licence or "not stated" for picture in known)
-    counted = ", ".join(f"{name} ({count})" for name, count in sorted(licences.items()))
+    counted = ", ".join(f"{markdown(name)} ({count})" for name, count in sorted(licences.items()))
     text += f"\n\n{len(known)} of {len(inputs)} have a known source. Licences: {counted}.\n"
     rows = [
-        "| " + " | ".join(_cell(v) for v in (p.file, p.author, p.licence, p.page)) + " |"
+        f"| {markdown(p.file)} | {markdown(p.author)} | {markdown(p.licence)} | "
+        f"{markdown_address(p.page)} |"
         for p in known[:_SOURCES_SHOWN]
     ]
     if len(known) > _SOURCES_SHOWN:
         rows.append(f"| and {len(known) - _SOURCES_SHOWN} more in generation.json | | | |")
     head = ["| file | author | licence | page |", "| --- | --- | --- | --- |"]
     return text + "\n" + "\n".join([*head, *rows])
-
-
-def _cell(text: str) -> str:
-    """Text from elsewhere in a table's cell: no markup, one line."""
-    return " ".join(html.escape(text, quote=False).replace("|", "\\|").split())
 
 
 def _incomplete(counts: dict[str, Any]) -> str:
@@ -146,22 +143,24 @@ def _sample_files(job: Job) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _depth_section(job: Job) -> str:
+def _depth_section(job: Job, depth: dict[str, Any] | None) -> str:
     c = job.configuration
     if c.depth_model is None:
         return ""
     scale = (
-        "16-bit millimetres: metres = value / 1000"
+        "16-bit millimetres: `metres = value.astype(numpy.float32) / 1000`"
         if c.depth_format == "png16"
         else f"8 bits over 0..{c.depth_range_m:g} m, the same scale in every picture: "
-        f"metres = value * {c.depth_range_m:g} / 255"
+        f"`metres = value.astype(numpy.float32) * {c.depth_range_m:g} / 255`"
     )
+    loss = precision.loss(depth)
+    about_loss = f"{loss}\n" if loss else ""
     return f"""
 ## Depth
 
 Metres, far is larger; {scale}.
-Estimated from each overlay by `{c.depth_model["file"]}` (SHA-256 `{c.depth_model["sha256"]}`):
-an estimate by a network, not a measurement.
+{about_loss}Estimated from each overlay by {markdown_code(c.depth_model["file"])}
+(SHA-256 `{c.depth_model["sha256"]}`): an estimate by a network, not a measurement.
 """
 
 

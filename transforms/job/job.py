@@ -337,8 +337,9 @@ def version(job: Job) -> str:
 def assign_splits(existing: list[str], count: int, splits: list[tuple[str, float]]) -> list[str]:
     """Splits of backgrounds that are added to those already there.
 
-    Each background goes to the split that is furthest below its share. Shares are met to within
-    one background at every number of backgrounds, and a later addition moves none.
+    Each background goes to the split that is furthest below its share: shares are met to within
+    one background. Where that leaves a split with a share empty though there are as many
+    backgrounds as such splits, it gets one of those added last. A later addition moves none.
 
     Args:
         existing: Splits of the backgrounds already in the data set, in order.
@@ -355,4 +356,16 @@ def assign_splits(existing: list[str], count: int, splits: list[tuple[str, float
         chosen = max(splits, key=lambda s: round(s[1] * total - counts[s[0]], 9))[0]
         counts[chosen] += 1
         added.append(chosen)
+    with_share = [name for name, share in splits if share > 0]
+    if sum(counts.values()) < len(with_share):
+        return added
+    missing = [name for name in with_share if not counts[name]]
+    places: list[int] = []
+    # From the last on, so that few backgrounds are elsewhere than they would be among many.
+    for place in reversed(range(len(added))):
+        if len(places) < len(missing) and counts[added[place]] > 1:
+            counts[added[place]] -= 1
+            places.append(place)
+    for name, place in zip(missing, reversed(places)):
+        added[place] = name
     return added

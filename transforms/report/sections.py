@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from fgbg.transforms.dataset import credits
+from fgbg.transforms.dataset import credits, precision
 from fgbg.transforms.job.job import InputPicture, Job
 from fgbg.transforms.quantities import byte_size, duration
 from fgbg.transforms.report.bands import Band
@@ -117,7 +117,9 @@ def _form(job: Job, generation: dict[str, Any]) -> str:
         return text + "."
     if c.depth_format == "png16":
         return text + ", depth as 16-bit PNG in millimetres."
-    return text + f", depth as 8-bit JPEG over 0 to {c.depth_range_m:g} m."
+    text += f", depth as 8-bit JPEG over 0 to {c.depth_range_m:g} m."
+    loss = precision.loss(generation["depth"])
+    return f"{text} {loss}"
 
 
 def timings(generation: dict[str, Any]) -> Html:

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from fgbg.files import storage
 from fgbg.pipeline.__main__ import main
 from tests.helpers.data_sets import fgbg, tree
 from tests.helpers.gcs import BUCKET, download, upload
@@ -87,3 +88,21 @@ def test_cutout(bucket, tmp_path):
     assert [local[n] for n in local if n.endswith(".png")] == [
         remote[n] for n in local if n.endswith(".png")
     ]
+
+
+def test_missing_credentials_are_wrong_use_in_one_line(monkeypatch, capsys, tmp_path):
+    from google.auth.exceptions import DefaultCredentialsError
+
+    def none(*_: object, **__: object) -> None:
+        raise DefaultCredentialsError("none were found")
+
+    monkeypatch.delenv("STORAGE_EMULATOR_HOST", raising=False)
+    monkeypatch.setattr("google.cloud.storage.Client", none)
+    storage.forget_client()
+    try:
+        given = ["--backgrounds", "gs://some-bucket/bg", "--foregrounds", "gs://some-bucket/fg"]
+        assert main(["generate", *given, "--output", str(tmp_path / "out")]) == 2
+    finally:
+        storage.forget_client()
+    told = capsys.readouterr().err
+    assert told.count("\n") == 1 and "no credentials" in told and "gcloud auth" in told

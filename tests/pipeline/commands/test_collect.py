@@ -119,6 +119,7 @@ BAD = {
     "/empty.jpg": (body(b""), "an empty body"),
     "/gone.jpg": (status(404), "the server answered 404"),
     "/forbidden.jpg": (status(403), "the server answered 403"),
+    "/unnamed.jpg": (status(403, b"Please comply with our User-Agent policy"), "give --contact"),
     "/down.jpg": (status(503), "the server answered 503"),
     "/drip.jpg": (drip, "not finished within 1 s"),
     "/endless.jpg": (endless, "larger than 300,000 bytes"),
@@ -159,7 +160,7 @@ def test_every_bad_picture_is_left_out_with_its_reason(service, tmp_path, capsys
         address = path if path.startswith("ftp") else service.url + path
         assert words in reasons[address], path
     said = capsys.readouterr()
-    assert "5 of 21 pictures" in said.out and "16 left out" in said.out
+    assert "5 of 22 pictures" in said.out and "17 left out" in said.out
     # Again: what may pass is tried again, what cannot is not.
     before = service.counts()
     service.paths["/down.jpg"] = body(photo_bytes(60))

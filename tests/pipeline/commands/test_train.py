@@ -288,12 +288,28 @@ def test_spoilt_data_are_named(
     assert not (folder / "card.json").exists()
 
 
-def test_empty_splits_and_wrong_use_are_told(small_data_set, data_set, trained, tmp_path, capsys):
+def test_a_validation_split_alone_is_enough(small_inputs, tmp_path, capsys):
+    more = ["--splits", "train=0.6,validation=0.4", "--depth_format", "jpg"]
+    data = training_sets.make(small_inputs, tmp_path / "images", *more)
+    folder = tmp_path / "model"
+
+    assert main(train_arguments(data, folder)) == 0
+
+    told = capsys.readouterr()
+    metrics = json.loads((folder / "metrics.json").read_text())
+    assert set(metrics) == {"validation", "train"}
+    assert "validation split, which also chose its best epoch" in told.err
+    assert told.err.count("8-bit depth is in steps of 39.2 mm over 10 m") == 1
+    assert "validation (" in told.out
+
+
+def test_empty_splits_and_wrong_use_are_told(small_inputs, data_set, trained, tmp_path, capsys):
+    alone = training_sets.make(small_inputs, tmp_path / "alone", "--splits", "train=1")
     other = tmp_path / "other"
     other.mkdir()
     (other / "card.json").write_text("{}")
     for arguments, words in (
-        ((small_data_set, tmp_path / "m"), "split validation is empty. Whole backgrounds"),
+        ((alone, tmp_path / "m"), "split validation is empty. Whole backgrounds"),
         ((tmp_path, tmp_path / "m"), "no data set of fgbg"),
         ((data_set, other), "not empty and holds no training"),
         ((data_set, other, "--overwrite"), "holds no training of fgbg"),

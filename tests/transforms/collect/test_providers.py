@@ -140,6 +140,13 @@ def echo(handler) -> None:
     handler.send(403, {}, in_json({"error": {"code": 403, "message": said}}))
 
 
+def test_wikimedias_403_says_to_give_a_contact(service):
+    said = b"Please set a user-agent and respect our robot policy https://w.wiki/4wJS."
+    service.paths["/api"] = status(403, said)
+    with pytest.raises(SearchError, match=r"answered 403.*give --contact"):
+        collected(make(service, "wikimedia"))
+
+
 def redirecting(handler) -> None:
     handler.send(302, {"Location": f"http://elsewhere.test{handler.path}"}, b"")
 

@@ -26,10 +26,30 @@ def test_splits_meet_their_shares_and_are_never_moved():
     assert [whole.count(name) for name, _ in SPLITS] == [80, 10, 10]
     for count in range(1, 100):
         first = assign_splits([], count, SPLITS)
-        assert first == whole[:count]
-        assert first + assign_splits(first, 100 - count, SPLITS) == whole
         for name, share in SPLITS:
-            assert abs(first.count(name) - share * count) < 1
+            assert abs(first.count(name) - share * count) < (1.5 if 3 <= count <= 6 else 1)
+            assert count < 3 or name in first
+        if not 3 <= count <= 6:
+            assert first == whole[:count]
+            assert first + assign_splits(first, 100 - count, SPLITS) == whole
+        extended = first + assign_splits(first, 100 - count, SPLITS)
+        assert [extended.count(name) for name, _ in SPLITS] == [80, 10, 10]
+
+
+@pytest.mark.parametrize(
+    ("count", "expected"),
+    [(2, "tt"), (3, "tve"), (4, "ttev"), (5, "tttve"), (6, "tttvte"), (7, "tttvtte")],
+)
+def test_no_split_with_a_share_is_left_empty_where_there_are_enough(count, expected):
+    letters = {"train": "t", "validation": "v", "test": "e"}
+    assert "".join(letters[name] for name in assign_splits([], count, SPLITS)) == expected
+
+
+def test_a_set_that_is_extended_fills_its_empty_splits():
+    assert assign_splits(["train", "train"], 1, SPLITS) == ["validation"]
+    assert assign_splits(["train"] * 3, 2, SPLITS) == ["validation", "test"]
+    none = [("train", 0.5), ("validation", 0.0), ("test", 0.5)]
+    assert "validation" not in assign_splits([], 9, none)
 
 
 def fair_splits(count: int, splits: list[tuple[str, str]]) -> list[str]:

@@ -12,7 +12,7 @@ from urllib.parse import quote, quote_plus, urlencode, urlsplit
 from fgbg.files.http import WebError, host_of, retry_after
 from fgbg.transforms.collect import web
 from fgbg.transforms.collect.candidate import Downloads, Page, Searching, plain
-from fgbg.transforms.collect.patience import HostGate, is_later, persevere
+from fgbg.transforms.collect.patience import WHO_ASKS, HostGate, is_later, persevere
 from fgbg.transforms.collect.web import Answer, Rules
 
 _MAX_ANSWER_BYTES = 20_000_000
@@ -54,6 +54,8 @@ class Provider(abc.ABC):
     default_url: ClassVar[str] = ""
     # Least time between two requests.
     interval_s: ClassVar[float] = 0.0
+    # Whether it forbids programs that do not say whose they are.
+    wants_contact: ClassVar[bool] = False
     # What --help says besides.
     note: ClassVar[str] = ""
 
@@ -181,6 +183,8 @@ class Provider(abc.ABC):
         if answer.status in (401, 403) and (self.needs or self.takes):
             names = " and ".join((*self.needs, *self.takes))
             return SearchError(f"{words}; check {names} in the environment")
+        if answer.status == 403 and self.wants_contact:
+            return SearchError(f"{words}; {WHO_ASKS}")
         if 300 <= answer.status < 400:
             return SearchError(f"{words}, a redirect, which is not followed; check --base_url")
         return SearchError(words)

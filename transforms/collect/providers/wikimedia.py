@@ -48,6 +48,7 @@ class Wikimedia(Provider):
     name: ClassVar[str] = "wikimedia"
     default_url: ClassVar[str] = "https://commons.wikimedia.org/w/api.php"
     interval_s: ClassVar[float] = 1.0
+    wants_contact: ClassVar[bool] = True
     note: ClassVar[str] = "freely licensed, no key; give --contact"
 
     def page(self, topic: str, following: str) -> Page:
