@@ -290,7 +290,7 @@ def test_spoilt_data_are_named(
 
 def test_a_validation_split_alone_is_enough(small_inputs, tmp_path, capsys):
     more = ["--splits", "train=0.6,validation=0.4", "--depth_format", "jpg"]
-    data = training_sets.make(small_inputs, tmp_path / "images", *more)
+    data = training_sets.make(small_inputs, tmp_path, *more)
     folder = tmp_path / "model"
 
     assert main(train_arguments(data, folder)) == 0
@@ -304,7 +304,7 @@ def test_a_validation_split_alone_is_enough(small_inputs, tmp_path, capsys):
 
 
 def test_empty_splits_and_wrong_use_are_told(small_inputs, data_set, trained, tmp_path, capsys):
-    alone = training_sets.make(small_inputs, tmp_path / "alone", "--splits", "train=1")
+    alone = training_sets.make(small_inputs, tmp_path, "--splits", "train=1")
     other = tmp_path / "other"
     other.mkdir()
     (other / "card.json").write_text("{}")
