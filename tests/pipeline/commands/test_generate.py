@@ -205,14 +205,14 @@ def copy_inputs(source: Path, target: Path, backgrounds: int, foregrounds: int) 
     return target
 
 
-def test_more_inputs_extend_to_what_they_would_have_been_at_once(
-    small_inputs, small_data_set, tmp_path
-):
+def test_more_inputs_extend_to_what_they_would_have_been_at_once(small_inputs, tmp_path):
     output = tmp_path / "set"
     few = copy_inputs(small_inputs, tmp_path / "few", 2, 1)
-    make_in_process(few, output)
+    # In one split: of three, few backgrounds at once fill each, and later ones move none.
+    make_in_process(few, output, "--splits", "all=1")
     first = tree(output)
-    make_in_process(copy_inputs(small_inputs, tmp_path / "few", 3, 2), output)
+    all_of_them = copy_inputs(small_inputs, tmp_path / "few", 3, 2)
+    make_in_process(all_of_them, output, "--splits", "all=1")
     whole = tree(output)
     changed = {name for name in first if whole[name] != first[name]}
     assert changed == {
@@ -220,7 +220,8 @@ def test_more_inputs_extend_to_what_they_would_have_been_at_once(
         "manifest.parquet", "generation.json", "README.md", "index.html",
         "PlotImages/overlay.png", "PlotImages/mask.png", "PlotImages/rows.png",
     }  # fmt: skip
-    assert whole == tree(small_data_set)
+    at_once = make_in_process(all_of_them, tmp_path / "at_once", "--splits", "all=1")
+    assert whole == tree(at_once)
 
 
 def test_more_placements_extend_without_renumbering(small_inputs, small_data_set, tmp_path):
@@ -339,7 +340,8 @@ def test_a_plan_says_what_would_be_made_and_writes_nothing(small_inputs, tmp_pat
     assert main(arguments(small_inputs, output, "--plan")) == 0
     text = capsys.readouterr().out
     assert "3 backgrounds x 2 foregrounds (as given and mirrored) x 3 placements = 36" in text
-    assert "split train: 3 backgrounds, 36 samples" in text
+    for name in ("train", "validation", "test"):
+        assert f"split {name}: 1 backgrounds, 12 samples" in text
     assert "a second and worker" in text
     assert not output.exists()
 

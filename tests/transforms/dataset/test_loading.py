@@ -166,7 +166,9 @@ def test_what_cannot_be_loaded_says_why(open_split, small_data_set, tmp_path, st
     opened = getattr(fgbg, open_split)
     with pytest.raises(ValueError, match=r"no data set of fgbg \(no "):
         opened(tmp_path, "train")
-    with pytest.raises(ValueError, match=r"no sample in split 'tset'; it has train$"):
+    with pytest.raises(
+        ValueError, match=r"no sample in split 'tset'; it has test, train, validation$"
+    ):
         opened(small_data_set, "tset")
     begun = tmp_path / "begun"
     (begun / jobs.JOB_FILE).parent.mkdir(parents=True)
