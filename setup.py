@@ -48,6 +48,9 @@ DEVELOPMENT = [
 # What the Dataflow image has besides: TensorFlow's CUDA libraries.
 GPU = ["tensorflow[and-cuda]>=2.21,<2.22; sys_platform == 'linux'"]
 
+# Pictures as iPhones write them; Pillow reads them by this.
+HEIC = ["pillow-heif>=0.18"]
+
 setup(
     name="fgbg",
     version=re.search(r'^__version__ = "(.+)"$', (HERE / "fgbg/__init__.py").read_text(), re.M)[1],
@@ -102,6 +105,6 @@ setup(
         "fgbg.transforms.report": ["page.css"],
     },
     install_requires=REQUIREMENTS,
-    extras_require={"dev": DEVELOPMENT, "gpu": GPU},
+    extras_require={"dev": DEVELOPMENT, "gpu": GPU, "heic": HEIC},
     entry_points={"console_scripts": ["fgbg = fgbg.pipeline.__main__:main"]},
 )

@@ -24,7 +24,7 @@ import numpy as np
 from fgbg.transforms.cutout import automatic, finish
 from fgbg.transforms.cutout.found import Rejected
 from fgbg.transforms.dataset import catalogue
-from fgbg.transforms.pixels import pictures
+from fgbg.transforms.pixels import formats, pictures
 
 # Of the photos at hand: those without a thing of their own in front.
 UNCLUTTERED = ["bg_003", "bg_008", "bg_011", "bg_031", "bg_034", "bg_036", "bg_065", "bg_102"]
@@ -63,7 +63,7 @@ def photos(folder: Path, references: Path) -> Iterator[Case]:
     """Photos with a reference, which is grey or has the alpha in its last channel."""
     for path in sorted(folder.iterdir(), key=lambda p: catalogue.natural_order(p.name)):
         reference = references / f"{path.stem}.png"
-        if path.suffix.lower() in pictures.EXTENSIONS and reference.exists():
+        if path.suffix.lower() in formats.EXTENSIONS and reference.exists():
             rgb = pictures.read_picture(path.read_bytes())[..., :3]
             alpha = cv2.imread(str(reference), cv2.IMREAD_UNCHANGED)
             assert alpha is not None, reference

@@ -21,7 +21,7 @@ from fgbg.transforms import escaping
 from fgbg.transforms.cutout import record, sheet
 from fgbg.transforms.cutout.method import Method
 from fgbg.transforms.cutout.record import FAILED, MADE, Record, Task
-from fgbg.transforms.dataset import catalogue
+from fgbg.transforms.dataset import catalogue, left_out
 from fgbg.transforms.dataset.catalogue import InputError
 
 _REASONS_SHOWN = 10
@@ -86,8 +86,8 @@ def _tasks(sources: list[str], output: str) -> list[Task]:
             found, ignored = catalogue.find(source, "IMAGE_OR_DIR")
         except InputError as error:
             raise UserError(str(error)) from error
-        if ignored:
-            say(f"Not pictures by their names, left out of {source}: {_few(ignored)}")
+        for line in left_out.lines(ignored, source):
+            say(line)
         paths += found
     paths = list(dict.fromkeys(paths))
     # Names that no file can be called by are refused with the file, and told of in a way to print.
@@ -180,6 +180,9 @@ def _report(output: str, records: list[Record], started: float) -> int:
         tell(f"{len(bad):,} rejected: {storage.join(output, record.REJECTED)}")
         for entry in bad[:_REASONS_SHOWN]:
             tell(f"  {entry.path}: {entry.reason}")
+    for entry in made:
+        for note in entry.row.get("notes", ()):
+            tell(f"Warning: {entry.path}: {note}")
     if made:
         tell(f"Look at {storage.join(output, sheet.FOLDER, sheet.SHEET)}")
     return SOME_FAILED if bad else OK

@@ -127,7 +127,7 @@ def _check(pairs: list[Pair]) -> None:
         if other != pair.path:
             problems.append(f"{pair.path}: {other} has the same name; rename one of them")
         try:
-            shape = given_pictures.read(pair.path).shape[:2]
+            shape = given_pictures.read(pair.path, tell=True).shape[:2]
             if pair.true_path and (found := read_true(pair.true_path).shape) != shape:
                 problems.append(
                     f"{pair.true_path}: {found[1]}x{found[0]}, its picture is {shape[1]}x{shape[0]}"

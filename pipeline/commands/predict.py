@@ -88,7 +88,7 @@ def main(arguments: list[str]) -> int:
         [*paths, *([asked.background] if pair else [])],
         [*(given_pictures.name_of(path) + end for path in paths for end in ends), SHEET],
     )
-    background = given_pictures.read(asked.background) if pair else None
+    background = given_pictures.read(asked.background, tell=True) if pair else None
     _check(paths, background)
     given_pictures.make_folder(asked.output)
     from fgbg.models.trained.trained_network import TrainedNetwork
@@ -128,7 +128,7 @@ def _check(paths: list[str], background: Array | None) -> None:
     problems = given_pictures.same_names(paths)
     for path in paths:
         try:
-            height, width = given_pictures.read(path).shape[:2]
+            height, width = given_pictures.read(path, tell=True).shape[:2]
         except UserError as error:
             problems.append(str(error))
             continue

@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from fgbg.files import foreign, storage
 from fgbg.pipeline.exit_codes import UserError
-from fgbg.transforms.dataset import catalogue
+from fgbg.pipeline.progress import say
+from fgbg.transforms.dataset import catalogue, left_out
 from fgbg.transforms.dataset.catalogue import InputError
 from fgbg.transforms.pixels import codec, pictures
 from fgbg.transforms.pixels.pictures import PictureError
@@ -40,9 +41,12 @@ def find(sources: list[str]) -> list[str]:
         if not storage.is_pattern(source) and not store.exists(source):
             raise UserError(f"{source}: no such file or folder")
         try:
-            paths += catalogue.find(source, "IMAGE")[0]
+            found, ignored = catalogue.find(source, "IMAGE")
         except InputError as error:
             raise UserError(str(error)) from error
+        paths += found
+        for line in left_out.lines(ignored, source):
+            say(line)
     return paths
 
 
@@ -103,18 +107,26 @@ def raise_for(problems: list[str], what: str = "bad inputs") -> None:
         raise UserError("\n  ".join([f"{len(problems)} {what}:", *listing]))
 
 
-def read(path: str) -> pictures.Array:
+def read(path: str, tell: bool = False) -> pictures.Array:
     """A picture, upright: uint8 BGR [height, width, 3]; transparency is put on white.
+
+    Args:
+        path: Where it is.
+        tell: Whether to say what is to be said of a picture that can be used.
 
     Raises:
         UserError: It cannot be read.
     """
+    notes: list[str] = []
     try:
-        rgb = pictures.read_picture(foreign.read(path))
+        rgb = pictures.read_picture(foreign.read(path), notes)
     except OSError as error:
         raise UserError(f"{path}: cannot be read: {error.strerror or error}") from error
     except PictureError as error:
         raise UserError(f"{path}: {error}") from error
+    if tell:
+        for note in notes:
+            say(f"Warning: {path}: {note}")
     return pictures.fit_background(rgb, (rgb.shape[1], rgb.shape[0]))
 
 

@@ -11,7 +11,9 @@ from numpy.typing import NDArray
 from fgbg.files import foreign, storage, tables
 from fgbg.files.tables import TableError
 from fgbg.pipeline.exit_codes import UserError
-from fgbg.transforms.pixels import codec, pictures
+from fgbg.pipeline.progress import say
+from fgbg.transforms.dataset import left_out
+from fgbg.transforms.pixels import codec, formats
 
 _META = "meta.csv"
 _RGB, _DEPTH = "_rgb", "_depth.png"
@@ -45,9 +47,13 @@ def find_pairs(folder: str) -> list[Pair]:
         raise UserError(f"--evaluate {folder}: no such folder")
     datasets = _datasets(folder) if _META in files else {}
     pairs: dict[str, Pair] = {}
+    ignored: list[str] = []
     for file in files:
         stem, ending = os.path.splitext(file)
-        if not stem.endswith(_RGB) or ending.lower() not in pictures.EXTENSIONS:
+        if not stem.endswith(_RGB):
+            continue
+        if ending.lower() not in formats.EXTENSIONS:
+            ignored.append(storage.join(folder, file))
             continue
         name = stem.removesuffix(_RGB)
         path, true_path = storage.join(folder, file), storage.join(folder, name + _DEPTH)
@@ -56,6 +62,8 @@ def find_pairs(folder: str) -> list[Pair]:
         if name + _DEPTH not in files:
             raise UserError(f"{path}: its depth {name + _DEPTH} is missing")
         pairs[name] = Pair(name, path, true_path, datasets.get(name, name.partition("_")[0]))
+    for line in left_out.lines(ignored, f"--evaluate {folder}"):
+        say(line)
     if not pairs:
         raise UserError(f"--evaluate {folder}: no pairs NAME{_RGB}.*, NAME{_DEPTH} in it")
     return list(pairs.values())

@@ -12,7 +12,7 @@ from fgbg.pipeline.options import depth_model
 from fgbg.pipeline.options.formats import formats
 from fgbg.pipeline.progress import say
 from fgbg.transforms import escaping
-from fgbg.transforms.dataset import catalogue
+from fgbg.transforms.dataset import catalogue, left_out
 from fgbg.transforms.dataset.catalogue import BACKGROUND, FOREGROUND, Checked, InputError
 from fgbg.transforms.job import job as jobs
 from fgbg.transforms.job.job import Configuration, Job
@@ -56,10 +56,8 @@ def read(asked: argparse.Namespace) -> Request:
             found[kind], ignored = catalogue.find(source, f"--{kind}s")
         except InputError as error:
             raise UserError(str(error)) from error
-        if ignored:
-            names = ", ".join(escaping.name(path.rpartition("/")[2]) for path in ignored[:5])
-            more = f" and {len(ignored) - 5} more" if len(ignored) > 5 else ""
-            say(f"Not pictures by their names, left out of --{kind}s: {names}{more}")
+        for line in left_out.lines(ignored, f"--{kind}s"):
+            say(line)
     both = sorted(set(found[BACKGROUND]) & set(found[FOREGROUND]))
     if both:
         raise UserError(f"{both[0]} is among both --backgrounds and --foregrounds")
@@ -68,6 +66,9 @@ def read(asked: argparse.Namespace) -> Request:
         for kind, source in ((BACKGROUND, asked.backgrounds), (FOREGROUND, asked.foregrounds))
     }
     skipped = _handle_problems(checked, asked.skip_bad_inputs)
+    for entry in (c for entries in checked.values() for c in entries if not c.problem):
+        for note in entry.notes:
+            say(f"Warning: {entry.path}: {note}")
     good = {kind: [c for c in entries if not c.problem] for kind, entries in checked.items()}
     for kind, entries in good.items():
         if not entries:

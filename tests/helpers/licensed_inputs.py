@@ -7,7 +7,7 @@ from pathlib import Path
 
 from PIL import Image
 
-from tests.helpers.pictures import disc, photo
+from tests.helpers.pictures import disc, photo, sieve
 
 BACKGROUNDS = {
     "hall.png": ("Ann", "CC BY 4.0", "https://example.org/hall"),
@@ -38,9 +38,7 @@ def write_inputs(folder: Path) -> Path:
     for i, file in enumerate(BACKGROUNDS):
         Image.fromarray(photo(i)).save(folder / "bg" / file)
     for i, file in enumerate(FOREGROUNDS):
-        pixels = disc(i)
-        if file == "faint.png":
-            pixels[..., 3] //= 4
+        pixels = sieve(i) if file == "faint.png" else disc(i)
         Image.fromarray(pixels).save(folder / "fg" / file)
     return folder
 

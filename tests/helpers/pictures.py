@@ -20,3 +20,12 @@ def disc(seed: int, width: int = 90, height: int = 120, soft: float = 4.0) -> np
     radius = np.hypot((x - width / 2 + 0.5) / width, (y - height / 2 + 0.5) / height) * 2
     alpha = np.clip((1 - radius) * min(width, height) / 2 / soft + 0.5, 0, 1)
     return np.dstack((colour, np.rint(alpha * 255).astype(np.uint8)))
+
+
+def sieve(seed: int) -> np.ndarray:
+    """A cut-out of single pixels, which are lost where it is made smaller: its masks are empty."""
+    rgba = disc(seed)
+    kept = np.zeros(rgba.shape[:2], bool)
+    kept[::5, ::5] = True
+    rgba[~kept, 3] = 0
+    return rgba

@@ -11,7 +11,7 @@ import numpy as np
 from PIL import Image
 
 from tests.helpers.data_sets import make_in_process
-from tests.helpers.pictures import disc, photo
+from tests.helpers.pictures import disc, photo, sieve
 from tests.helpers.small_networks import keras_file
 
 HOSTILE = "<img src=x onerror=alert(1)>&'\".png"
@@ -35,15 +35,13 @@ def conspicuous_inputs(folder: Path) -> Path:
         writer.writerow(("hall.png", AUTHOR, "CC BY 4.0", "https://example.org/a?b=1&c=<d>"))
         writer.writerow(("room.png", "Bo", "CC BY-ND 4.0", "javascript:alert(2)"))
     Image.fromarray(disc(0)).save(folder / "fg" / "ball.png")
-    faint = disc(1)
-    faint[..., 3] //= 4
-    Image.fromarray(faint).save(folder / "fg" / "faint.png")
+    Image.fromarray(sieve(1)).save(folder / "fg" / "faint.png")
     plain = disc(2, soft=0.1)
     plain[..., :3] = (90, 140, 60)
     Image.fromarray(plain).save(folder / "fg" / "plain.png")
     speck = np.zeros((200, 200, 4), np.uint8)
     speck[:60, :60] = disc(3, 60, 60)
-    speck[195:, 195:] = 255
+    speck[190:, 190:] = 255
     Image.fromarray(speck).save(folder / "fg" / "speck.png")
     return folder
 

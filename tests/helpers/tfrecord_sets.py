@@ -4,26 +4,23 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import numpy as np
 import pyarrow.parquet as pq
 from PIL import Image
 
 from fgbg.files import storage
 from fgbg.transforms.records.file import read_frames
 from fgbg.transforms.records.record import Record, of_record
-from tests.helpers.pictures import disc, photo
+from tests.helpers.pictures import disc, photo, sieve
 
 
 def inputs_with_a_ghost(folder: Path) -> Path:
-    """Four photos, a cut-out, and one that is too transparent to leave anything in its mask."""
+    """Four photos, a cut-out, and one that is too thin to leave anything in its mask."""
     (folder / "bg").mkdir(parents=True)
     (folder / "fg").mkdir()
     for i in range(4):
         Image.fromarray(photo(i)).save(folder / "bg" / f"room{i}.png")
     Image.fromarray(disc(0)).save(folder / "fg" / "thing.png")
-    ghost = disc(1)
-    ghost[..., 3] = np.minimum(ghost[..., 3], 100)
-    Image.fromarray(ghost).save(folder / "fg" / "ghost.png")
+    Image.fromarray(sieve(1)).save(folder / "fg" / "ghost.png")
     return folder
 
 

@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 
 from fgbg.transforms.cutout import colours, matting, parts
 from fgbg.transforms.cutout.found import Found, Rejected
+from fgbg.transforms.pixels import visible
+from fgbg.transforms.pixels.picture_error import PictureError
 
 Floats = NDArray[np.float32]
 
@@ -48,6 +50,7 @@ class CutOut:
         y: Likewise.
         measures: Of it.
         what: What it shows, where that is known.
+        notes: What is to be said of it.
     """
 
     bgra: NDArray[np.uint8]
@@ -55,6 +58,7 @@ class CutOut:
     y: int
     measures: Measures
     what: str = ""
+    notes: tuple[str, ...] = ()
 
 
 def finish(bgr: NDArray[np.uint8], found: Found, refine: bool = True) -> CutOut:
@@ -93,14 +97,17 @@ def keep(bgra: NDArray[np.uint8]) -> CutOut:
     """A picture that has alpha already: cropped, else as it is.
 
     Raises:
-        Rejected: Nothing of it is visible.
+        Rejected: Its alpha can never give a true mask.
     """
     alpha = np.ascontiguousarray(bgra[..., 3])
-    if not alpha.any():
-        raise Rejected("nothing of it is visible: its own alpha is 0 everywhere")
-    x, y, width, height = cv2.boundingRect(alpha)
+    try:
+        notes = visible.judge(bgra)
+    except PictureError as error:
+        raise Rejected(str(error)) from error
+    (x, y, width, height), note = visible.visible_box(alpha)
     cropped = np.ascontiguousarray(bgra[y : y + height, x : x + width])
-    return CutOut(cropped, x, y, measure(alpha, 1.0))
+    said = (*notes, note) if note else tuple(notes)
+    return CutOut(cropped, x, y, measure(alpha, 1.0), notes=said)
 
 
 def measure(alpha: NDArray[np.uint8], confidence: float) -> Measures:

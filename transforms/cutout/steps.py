@@ -30,10 +30,8 @@ from fgbg.transforms.cutout import finish, method, record
 from fgbg.transforms.cutout.found import Found, Rejected
 from fgbg.transforms.cutout.method import Method
 from fgbg.transforms.cutout.record import FAILED, MADE, REJECT, Record, Task
-from fgbg.transforms.pixels import pictures
+from fgbg.transforms.pixels import pictures, visible
 from fgbg.transforms.pixels.pictures import PictureError
-
-_OPAQUE = 255
 
 
 @dataclasses.dataclass(frozen=True)
@@ -45,12 +43,14 @@ class Photo:
         sha256: Of its file.
         pixels: uint8 BGR [height, width, 3], BGRA with alpha of its own; None if it was not read.
         failure: Why not.
+        notes: What is to be said of its file.
     """
 
     task: Task
     sha256: str
     pixels: NDArray[np.uint8] | None
     failure: Rejected | None = None
+    notes: tuple[str, ...] = ()
 
     @property
     def has_alpha(self) -> bool:
@@ -66,18 +66,19 @@ def read(task: Task) -> Photo:
     # The launcher is to know which photo this process would die of.
     meter.begin(task.number)
     data = b""
+    notes: list[str] = []
     try:
         data = foreign.read(task.path)
-        rgb = pictures.read_picture(data)
+        rgb = pictures.read_picture(data, notes)
     except OSError as error:
         return Photo(task, "", None, Rejected(f"cannot be read: {error.strerror or error}"))
     except PictureError as error:
         return Photo(task, hashlib.sha256(data).hexdigest(), None, Rejected(str(error)))
-    if rgb.shape[2] == 4 and int(rgb[..., 3].min()) < _OPAQUE:
+    if rgb.shape[2] == 4 and not visible.is_opaque(rgb[..., 3]):
         pixels = cv2.cvtColor(rgb, cv2.COLOR_RGBA2BGRA)
     else:
         pixels = cv2.cvtColor(np.ascontiguousarray(rgb[..., :3]), cv2.COLOR_RGB2BGR)
-    return Photo(task, hashlib.sha256(data).hexdigest(), pixels)
+    return Photo(task, hashlib.sha256(data).hexdigest(), pixels, notes=tuple(notes))
 
 
 def find(photo: Photo, how: Method, network: Any = None) -> Answer:
@@ -171,6 +172,7 @@ def _row(photo: Photo, cut: finish.CutOut, how: Method) -> dict[str, Any]:
         "photo": photo.task.path,
         "method": "alpha" if photo.has_alpha else how.name,
         "what": cut.what,
+        "notes": [*photo.notes, *cut.notes],
         **measures,
         "unsure": "yes" if cut.measures.confidence < record.UNSURE else "",
         "width": cut.bgra.shape[1],

@@ -14,10 +14,10 @@ from fgbg.files import durable, foreign, storage
 from fgbg.files.ordered_map import LOCAL_THREADS, in_order
 from fgbg.files.sealed import DamagedError, seal, unseal
 from fgbg.files.tables import TableError
-from fgbg.transforms.dataset import input_names, sources
+from fgbg.transforms.dataset import input_names, left_out, sources
 from fgbg.transforms.job import job as jobs
 from fgbg.transforms.job.job import InputPicture, Job
-from fgbg.transforms.pixels import pictures
+from fgbg.transforms.pixels import formats, pictures
 from fgbg.transforms.pixels.pictures import PictureError
 
 BACKGROUND, FOREGROUND = "background", "foreground"
@@ -39,6 +39,7 @@ class Checked:
         width: Of the picture, upright.
         height: Likewise.
         problem: What is wrong with it; "" if nothing is.
+        notes: What is to be said of it though it can be used.
         source: Author, licence and page, where a sources.csv knows the file.
     """
 
@@ -48,6 +49,7 @@ class Checked:
     width: int = 0
     height: int = 0
     problem: str = ""
+    notes: tuple[str, ...] = ()
     source: dict[str, str] = dataclasses.field(default_factory=dict)
 
 
@@ -85,10 +87,17 @@ def find(source: str, what: str) -> tuple[list[str], list[str]]:
         raise InputError(f"{what} {source}: {is_what}, not a folder; give its folder or a pattern")
     visible = [name for name in store.files(source) if not name.startswith(".")]
     visible = [name for name in visible if name != sources.SOURCES]
-    found = [n for n in visible if os.path.splitext(n)[1].lower() in pictures.EXTENSIONS]
+    found = [n for n in visible if os.path.splitext(n)[1].lower() in formats.EXTENSIONS]
     ignored = sorted(set(visible) - set(found))
     if not found:
-        endings = " ".join(sorted(pictures.EXTENSIONS))
+        endings = " ".join(sorted(formats.EXTENSIONS))
+        by_content = left_out.pictures_among([storage.join(source, name) for name in ignored])
+        if by_content:
+            raise InputError(
+                f"{what} {source}: no file in this folder is a picture by its name ({endings}), "
+                f"but these are by what they hold: {left_out.few(by_content)}; rename them, or "
+                f"give the pattern '{source.rstrip('/')}/*'"
+            )
         raise InputError(
             f"{what} {source}: no pictures in this folder ({endings}); for pictures in "
             f"sub-folders give a pattern such as '{source.rstrip('/')}/**/*.jpg'"
@@ -156,15 +165,17 @@ def _check(
     before = known.get(sha256)
     if before is not None:
         return Checked(path, file, sha256, before.width, before.height)
+    notes: list[str] = []
     try:
-        picture = pictures.read_picture(data)
+        picture = pictures.read_picture(data, notes)
         if kind == FOREGROUND:
-            pictures.crop_foreground(picture, canvas)
+            pictures.crop_foreground(picture, canvas, notes)
     except PictureError as error:
         return Checked(path, file, sha256, problem=str(error))
     except MemoryError:
         return Checked(path, file, sha256, problem=_TOO_LARGE)
-    return Checked(path, file, sha256, picture.shape[1], picture.shape[0])
+    width, height = picture.shape[1], picture.shape[0]
+    return Checked(path, file, sha256, width, height, notes=tuple(notes))
 
 
 def duplicates(inputs: Iterable[InputPicture]) -> list[list[str]]:

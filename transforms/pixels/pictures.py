@@ -7,52 +7,40 @@ composed is read back from there: anyone who has the data set can recompute it.
 
 from __future__ import annotations
 
-import io
-
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageOps
 
 from fgbg.models import resizing
-from fgbg.transforms.pixels import codec, decoders
+from fgbg.transforms.pixels import codec, colour, decoders, formats, transparency, visible
+from fgbg.transforms.pixels.picture_error import PictureError
 
 Array = NDArray[np.uint8]
 
 MAX_PIXELS = 64_000_000
-# Alpha of a photo that was saved as RGBA, but not cut out.
-_OPAQUE = 255
-# File names that count as pictures in a folder; in a glob pattern every match counts.
-EXTENSIONS = frozenset(
-    (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".gif", ".jfif", ".ppm")
-)
-# First bytes of files that people give by mistake, and what to say of them.
-_SIGNATURES = (
-    (b"%PDF", "a PDF document"),
-    (b"<svg", "an SVG drawing"),
-    (b"<?xml", "an XML or SVG document"),
-    (b"<!doctype html", "an HTML page (the download probably failed)"),
-    (b"<html", "an HTML page (the download probably failed)"),
-    (b"PK\x03\x04", "a ZIP archive"),
-    (b"\x1f\x8b", "a gzip archive"),
-    (b"8BPS", "a Photoshop file"),
-    (b"version https://git-lfs", "a Git LFS pointer (run git lfs pull)"),
-)
-_HEIF_BRANDS = (b"heic", b"heix", b"mif1", b"hevc", b"avif")
+# The tag of EXIF, and what it asks for.
+_ORIENTATION = 0x0112
+_TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
 
 
-class PictureError(ValueError):
-    """A picture that cannot be used; the message says why and what to do, not which file."""
-
-
-def read_picture(data: bytes) -> Array:
+def read_picture(data: bytes, notes: list[str] | None = None) -> Array:
     """Decodes a picture file.
 
-    EXIF orientation is applied. Grey, palette, 16-bit and CMYK pictures are converted; of an
-    animation the first frame is taken.
+    EXIF orientation is applied, and colours become sRGB by the embedded profile. Grey, palette,
+    16-bit and CMYK pictures are converted; of an animation the first frame is taken.
 
     Args:
         data: The file's bytes.
+        notes: Gets what is to be said of a picture that can be read, not which file.
 
     Returns:
         uint8 RGB [height, width, 3], or RGBA [height, width, 4] if the file has transparency.
@@ -62,7 +50,7 @@ def read_picture(data: bytes) -> Array:
     """
     decoders.silence()
     try:
-        return _read(data)
+        return _read(data, notes)
     except PictureError:
         raise
     except MemoryError as error:
@@ -74,58 +62,96 @@ def read_picture(data: bytes) -> Array:
         raise PictureError(f"damaged or truncated: {what}") from error
 
 
-def _read(data: bytes) -> Array:
+def _read(data: bytes, notes: list[str] | None) -> Array:
     """A picture, upright; whatever a decoder raises comes through."""
     if not data:
         raise PictureError("the file is empty (zero bytes)")
-    try:
-        image = Image.open(io.BytesIO(data))
-    except UnidentifiedImageError as error:
-        raise PictureError(f"not a picture: {_describe(data)}") from error
-    except (MemoryError, Image.DecompressionBombError):
-        raise
-    except Exception as error:  # Pillow's readers raise many kinds on damaged headers
-        raise PictureError(f"a damaged picture: {error}") from error
+    image, note = formats.open_picture(data)
+    said = [note] if note else []
     with image:
         width, height = image.size
         if width * height > MAX_PIXELS:
             raise PictureError(f"larger than 64 megapixels ({width}x{height}); scale it down first")
         # Pillow raises on truncation where OpenCV fills grey.
         image.load()
+        pixels = _pixels(image, data, said)
+    if notes is not None:
+        notes += said
+    return pixels
+
+
+def _pixels(image: Image.Image, data: bytes, notes: list[str]) -> Array:
+    """uint8 RGB or RGBA of a loaded picture, upright and in sRGB."""
+    alpha = transparency.alpha_of(image, data)
+    profile = image.info.get("icc_profile")
+    if "icc_profile" in image.info and not isinstance(profile, bytes):
+        # Damaged, or a TIFF's tag of another type.
+        profile = None
+        notes.append("its colour profile is broken and is not used")
+    lab = image.mode == "LAB"
+    transform, note = (None, "") if lab else colour.conversion(profile, _colour_mode(image))
+    if note:
+        notes.append(note)
+    if alpha is None and transform is None and not lab:
         return _to_8_bit(ImageOps.exif_transpose(image))
+    turn = _TURNS.get(image.getexif().get(_ORIENTATION, 1))
+    if alpha is None and _has_alpha(image):
+        image = image.convert("RGBA")
+        alpha = np.array(image.getchannel("A"))
+    if lab:
+        image = colour.of_lab(image)
+    elif transform is not None:
+        image = colour.convert(_opaque(image), transform)
+    else:
+        image = _opaque(image).convert("RGB")
+    if alpha is not None:
+        image.putalpha(Image.fromarray(alpha))
+    return np.array(image if turn is None else image.transpose(turn))
+
+
+def _colour_mode(image: Image.Image) -> str:
+    if image.mode in ("L", "LA", "La", "1", "I", "F") or image.mode.startswith("I;16"):
+        return "L"
+    return "CMYK" if image.mode == "CMYK" else "RGB"
+
+
+def _opaque(image: Image.Image) -> Image.Image:
+    """A picture without alpha, of the mode of its colours: RGB, L or CMYK of 8 bits."""
+    grey = _deep_grey(image)
+    return image.convert(_colour_mode(image)) if grey is None else Image.fromarray(grey)
 
 
 def _to_8_bit(image: Image.Image) -> Array:
     """uint8 RGB or RGBA of any Pillow mode."""
-    if image.mode in ("I", "F") or image.mode.startswith("I;16"):
-        values = np.asarray(image).astype(np.float64)
-        if image.mode == "F" and values.max(initial=0) <= 1:
-            values = values * 65535
-        if values.min(initial=0) < 0 or values.max(initial=0) > 65535:
-            raise PictureError("grey values outside 0..65535; save it as an 8-bit picture")
-        grey = np.round(values / 257).astype(np.uint8)
+    grey = _deep_grey(image)
+    if grey is not None:
         return np.ascontiguousarray(np.repeat(grey[..., None], 3, axis=2))
-    transparent = image.mode in ("RGBA", "LA", "PA", "La", "RGBa") or (
+    return np.array(image.convert("RGBA" if _has_alpha(image) else "RGB"))
+
+
+def _deep_grey(image: Image.Image) -> Array | None:
+    """uint8 [height, width] of a grey picture of 16 or 32 bits; None of any other."""
+    if image.mode not in ("I", "F") and not image.mode.startswith("I;16"):
+        return None
+    values = np.asarray(image).astype(np.float64)
+    if not np.isfinite(values).all():
+        raise PictureError("grey values that are no numbers; save it as an 8-bit picture")
+    if image.mode == "F" and values.max(initial=0) <= 1:
+        values = values * 65535
+    least, most = values.min(initial=0), values.max(initial=0)
+    if least < 0 or most > 65535:
+        kind = "32-bit floating-point" if image.mode == "F" else "32-bit"
+        raise PictureError(
+            f"{kind} grey values outside 0..65535 ({least:g} to {most:g}); save it as an 8-bit "
+            "picture"
+        )
+    return np.round(values / 257).astype(np.uint8)
+
+
+def _has_alpha(image: Image.Image) -> bool:
+    return image.mode in ("RGBA", "LA", "PA", "La", "RGBa") or (
         "transparency" in image.info and image.mode in ("P", "RGB", "L", "1")
     )
-    return np.array(image.convert("RGBA" if transparent else "RGB"))
-
-
-def _describe(data: bytes) -> str:
-    """What a file that is no picture looks like."""
-    start = data[:512].lstrip().lower()
-    for signature, words in _SIGNATURES:
-        if start.startswith(signature.lower()):
-            return f"it looks like {words}"
-    if data[4:8] == b"ftyp" and data[8:12] in _HEIF_BRANDS:
-        return "it looks like HEIC or AVIF; convert it to JPEG or PNG"
-    if data[:2] == b"\xff\xd8" or data[:4] == b"\x89PNG":
-        return "its header is damaged"
-    try:
-        data[:512].decode("ascii")
-        return "it looks like text"
-    except UnicodeDecodeError:
-        return "its format is unknown; JPEG, PNG, WebP, BMP, TIFF and GIF are read"
 
 
 def to_bgr(rgb: Array) -> Array:
@@ -157,37 +183,33 @@ def fit_background(rgb: Array, canvas: tuple[int, int]) -> Array:
     return cv2.cvtColor(resize(cropped, canvas), cv2.COLOR_RGB2BGR)
 
 
-def crop_foreground(rgba: Array, canvas: tuple[int, int]) -> Array:
+def crop_foreground(rgba: Array, canvas: tuple[int, int], notes: list[str] | None = None) -> Array:
     """The cut-out as it is stored: what is visible of it, at most twice the canvas in size.
 
     Args:
         rgba: uint8 [height, width, 3 or 4], RGB or RGBA.
         canvas: Width and height of the canvas.
+        notes: Gets what is to be said of a cut-out that can be used.
 
     Returns:
         uint8 [height, width, 4], BGRA; no row or column at its edge is fully transparent.
 
     Raises:
-        PictureError: It has no transparency, or nothing of it is visible.
+        PictureError: It has no transparency, or can never give a true mask.
     """
-    advice = "run `fgbg cutout` on it, or cut it out by hand and save it as PNG"
-    if rgba.shape[2] != 4:
-        raise PictureError(f"a foreground without transparency (no alpha channel); {advice}")
-    alpha = np.ascontiguousarray(rgba[..., 3])
-    if int(alpha.min()) == _OPAQUE:
-        raise PictureError(f"a foreground without transparency (opaque everywhere); {advice}")
-    if not alpha.any():
-        raise PictureError("nothing of it is visible: it is transparent everywhere")
-    x, y, width, height = cv2.boundingRect(alpha)
+    said = visible.judge(rgba)
+    (x, y, width, height), note = visible.visible_box(cv2.extractChannel(rgba, 3))
+    if notes is not None:
+        notes += [*said, *([note] if note else [])]
     tight = rgba[y : y + height, x : x + width]
     # More pixels than this are never seen, but would be decoded again by every worker.
     shrink = min(1.0, 2 * canvas[0] / width, 2 * canvas[1] / height)
     if shrink < 1:
         size = max(1, round(width * shrink)), max(1, round(height * shrink))
         tight = resize_cutout(tight, size)
+        if int(tight[..., 3].max()) < visible.MASK:
+            raise PictureError("nothing of it is in a mask at the canvas' size: it is too thin")
         x, y, width, height = cv2.boundingRect(np.ascontiguousarray(tight[..., 3]))
-        if not width:
-            raise PictureError("nothing of it is visible at the canvas' size: it is too thin")
         tight = tight[y : y + height, x : x + width]
     return cv2.cvtColor(np.ascontiguousarray(tight), cv2.COLOR_RGBA2BGRA)
 

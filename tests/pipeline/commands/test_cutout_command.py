@@ -134,7 +134,7 @@ def test_bad_photos_are_rejected_with_reasons(
         ("cut.jpg", "truncated"),
         ("page.jpg", "HTML"),
         ("empty.jpg", "zero bytes"),
-        ("clear.png", "alpha is 0"),
+        ("clear.png", "transparent everywhere"),
     ):
         assert words in reasons.pop(name)
         assert name in told

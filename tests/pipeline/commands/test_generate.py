@@ -18,7 +18,7 @@ from fgbg.pipeline.__main__ import main
 from fgbg.transforms.dataset import catalogue
 from fgbg.transforms.dataset.manifest import SCHEMA
 from tests.helpers.data_sets import ROOT, arguments, fgbg, make_in_process, tree
-from tests.helpers.pictures import disc, photo
+from tests.helpers.pictures import disc, photo, sieve
 from tests.helpers.pixel_oracles import area_mean, oracle_blend
 
 
@@ -365,9 +365,7 @@ def test_a_mask_that_vanishes_is_counted(tmp_path, in_process):
     (tmp_path / "bg").mkdir()
     (tmp_path / "fg").mkdir()
     Image.fromarray(photo(0)).save(tmp_path / "bg" / "a.png")
-    faint = disc(0)
-    faint[..., 3] //= 3  # nowhere half opaque
-    Image.fromarray(faint).save(tmp_path / "fg" / "ghost.png")
+    Image.fromarray(sieve(0)).save(tmp_path / "fg" / "ghost.png")
     output = make_in_process(tmp_path, tmp_path / "set")
     generation = json.loads((output / "generation.json").read_text())
     assert generation["counts"]["empty_masks"] == 6

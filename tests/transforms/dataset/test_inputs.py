@@ -135,8 +135,8 @@ OPAQUE = encoded(PICTURE.convert("RGBA"), "PNG")
 INVISIBLE = encoded(Image.new("RGBA", (8, 8), (255, 0, 0, 0)), "PNG")
 HEIC = b"\x00\x00\x00\x18ftypheic\x00\x00\x00\x00mif1heic" + bytes(40)
 
-# One part in 255 opaque: its mean over the area of a pixel is next to nothing.
-FAINT = np.array([9, 9, 9, 1], np.uint8)
+# A line of one pixel: its mean over the area of a pixel of the canvas is next to nothing.
+LINE = np.array([9, 9, 9, 255], np.uint8)
 
 BAD: dict[str, tuple[str, bytes, str]] = {
     "zero bytes": (BACKGROUND, b"", "zero bytes"),
@@ -170,7 +170,7 @@ BAD: dict[str, tuple[str, bytes, str]] = {
     "grey foreground": (FOREGROUND, encoded(PICTURE.convert("L"), "PNG"), "no alpha channel"),
     "too thin a foreground": (
         FOREGROUND,
-        encoded(Image.fromarray(np.eye(2000, dtype=np.uint8)[..., None] * FAINT), "PNG"),
+        encoded(Image.fromarray(np.eye(2000, dtype=np.uint8)[..., None] * LINE), "PNG"),
         "too thin",
     ),
 }
