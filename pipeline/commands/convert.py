@@ -53,6 +53,7 @@ def main(arguments: list[str]) -> int:
                 "give another folder, or --overwrite to delete what is there"
             )
         check_shards(asked.output, None, job)
+        _check_inputs(source, data_set.job)
         loss = _loss(data_set.job.configuration, job.configuration)
         if loss:
             say(f"Depth loses precision: {loss}")
@@ -180,6 +181,17 @@ def _form(job: Job) -> str:
     c = job.configuration
     depth = f", depth {c.depth_format}" if c.depth_model and not c.in_records else ""
     return c.output_format + depth
+
+
+def _check_inputs(source: str, job: Job) -> None:
+    """Raises for inputs as used that could not be copied: before anything is deleted for them."""
+    wrong = catalogue.wrong_inputs(source, job, catalogue.recorded_inputs(source))
+    for name, problem in wrong.items():
+        more = f", and so are {len(wrong) - 1} more" if len(wrong) > 1 else ""
+        raise UserError(
+            f"{storage.join(source, name)}: {problem}{more}; fgbg generate mends it, fgbg verify "
+            f"{source} lists all that is wrong"
+        )
 
 
 def _copy_inputs(source: str, target: str, job: Job) -> None:

@@ -46,6 +46,7 @@ def main(arguments: list[str]) -> int:
         record.check_sources([task.path for task in tasks])
     except TableError as error:
         raise UserError(str(error)) from error
+    _check_names(tasks, record.read_all(output), output)
     with hold(output):
         if not storage.is_gcs(output):
             # Before the first cut-out: a rerun after a crash must know the folder as ours.

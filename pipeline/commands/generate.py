@@ -34,11 +34,17 @@ def main(arguments: list[str]) -> int:
     asked.output = trim_slash(asked.output)
     runner = _other_runner(beam_options)
     cloud, beam_options = _cloud(asked, runner, beam_options)
+    if runner and cloud is not None and not asked.plan:
+        from fgbg.pipeline.cloud import runners
+
+        runners.check(runner, [*beam_options, *cloud.beam_options])
     if not asked.plan and not runner:
         processes.warm_up()  # imports Beam meanwhile, which takes as long as the checks
     asked_for = request.read(asked)
     output, job, depth_path = asked_for.output, asked_for.job, asked_for.depth_path
     workers = asked.workers or processes.available_cores()
+    if asked.overwrite:
+        request.check_apart(asked_for)
     if asked.plan:
         from fgbg.pipeline.data_set import plan
 
@@ -69,8 +75,13 @@ def _other_runner(beam_options: list[str]) -> str | None:
         return None
     from fgbg.pipeline.options.beam import runner_of
 
-    runner = runner_of(beam_options)
-    return None if runner in (None, "FnApiRunner") else runner
+    asked = runner_of(beam_options)
+    if asked is None:
+        return None
+    from fgbg.pipeline.cloud.runners import canonical
+
+    runner = canonical(asked)
+    return None if runner == "FnApiRunner" else runner
 
 
 def _cloud(

@@ -90,13 +90,13 @@ def main(arguments: list[str]) -> int:
     )
     background = given_pictures.read(asked.background, tell=True) if pair else None
     _check(paths, background)
-    given_pictures.make_folder(asked.output)
     from fgbg.models.trained.trained_network import TrainedNetwork
 
     try:
         network = TrainedNetwork(folder, available_cores())
     except ValueError as error:
         raise UserError(f"--model: {error}") from error
+    given_pictures.make_folder(asked.output)
     rows: list[list[Cell]] = []
     for path in paths:
         picture = given_pictures.read(path)

@@ -56,6 +56,8 @@ def main(arguments: list[str]) -> int:
         stored = training_run.stored_run(folder)
     else:
         training_run.check_ours(folder)
+        training_run.check_apart(folder, "init", asked.init)
+        training_run.check_apart(folder, "encoder", asked.encoder)
     if stored:
         test_sha256 = _sha256_of_test(found, test)
         training_run.check_same(folder, stored, settings, found.sha256, test_sha256)
@@ -70,15 +72,15 @@ def main(arguments: list[str]) -> int:
     with training_folder.opened(folder) as working:
         found, test = _on_this_machine(found, test)
         if asked.overwrite:
+            # All records are read once: what cannot be trained on must not undo what was trained.
+            if training_run.has_run(folder) and (damaged := _damaged(found, test)):
+                raise UserError(damaged)
             training_run.delete(folder)
         training_folder.fetch_checkpoint(folder, working)
         try:
             return _train(begun, working, folder, found, test, stored)
         except TrainingError as error:
-            damaged = ""
-            if _is_damage(error):
-                damaged = training_set.damaged_record(found.data)
-                damaged = damaged or training_set.damaged_record(test.data)
+            damaged = _damaged(found, test) if _is_damage(error) else ""
             raise UserError(damaged or str(error).replace(working, folder)) from error
 
 
@@ -95,6 +97,10 @@ def _on_this_machine(found: TrainingSet, test: TrainingSet) -> tuple[TrainingSet
         training_copy.on_this_machine(found, (TRAIN, VALIDATION)),
         training_copy.on_this_machine(test, (TEST,)),
     )
+
+
+def _damaged(found: TrainingSet, test: TrainingSet) -> str:
+    return training_set.damaged_record(found.data) or training_set.damaged_record(test.data)
 
 
 def _is_damage(error: TrainingError) -> bool:

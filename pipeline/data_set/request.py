@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import os
 
+from fgbg.files import storage
 from fgbg.pipeline.data_set.merge import JobConflict, merge
 from fgbg.pipeline.data_set.stored import check_shards, stored_job
 from fgbg.pipeline.exit_codes import UserError
@@ -84,6 +86,20 @@ def read(asked: argparse.Namespace) -> Request:
     _warn(job)
     paths = {(kind, c.file): c.path for kind, entries in good.items() for c in entries}
     return Request(asked.output, job, stored, paths, asked.depth_path)
+
+
+def check_apart(request: Request) -> None:
+    """Raises UserError for inputs or a network that --overwrite would delete with the data set."""
+    for path in (*request.paths.values(), *filter(None, [request.depth_path])):
+        if _place(path).startswith(_place(request.output) + "/"):
+            raise UserError(
+                f"--overwrite: {path} lies in --output {request.output} and would be deleted; "
+                "copy it elsewhere, or give another --output"
+            )
+
+
+def _place(path: str) -> str:
+    return path if storage.is_gcs(path) else os.path.realpath(path)
 
 
 def canvas_of(asked: argparse.Namespace) -> tuple[int, int]:

@@ -70,7 +70,7 @@ def stored_run(folder: str) -> Run | None:
         UserError: The folder holds something else.
     """
     path = storage.join(folder, _RUN)
-    if not _has_run(folder):
+    if not has_run(folder):
         if _names(folder) - {WORK}:
             raise UserError(
                 f"--model_dir {folder}: the folder is not empty and holds no training of fgbg; "
@@ -100,7 +100,7 @@ def stored_run(folder: str) -> Run | None:
 
 def check_ours(folder: str) -> None:
     """Raises UserError for a folder that --overwrite must not touch."""
-    if _names(folder) - {WORK} and not _has_run(folder):
+    if _names(folder) - {WORK} and not has_run(folder):
         raise UserError(
             f"--model_dir {folder}: the folder is not empty and holds no training of fgbg; "
             "--overwrite deletes trainings of fgbg, nothing else"
@@ -115,7 +115,19 @@ def _names(folder: str) -> set[str]:
     return set(store.children(folder))
 
 
-def _has_run(folder: str) -> bool:
+def check_apart(folder: str, option: str, path: str) -> None:
+    """Raises UserError for a network that --overwrite would delete before it is trained from."""
+    if os.path.exists(path) and (os.path.realpath(path) + "/").startswith(
+        os.path.realpath(folder) + "/"
+    ):
+        raise UserError(
+            f"--overwrite: --{option} {path} lies in --model_dir {folder} and would be deleted; "
+            "copy it elsewhere, or give another --model_dir"
+        )
+
+
+def has_run(folder: str) -> bool:
+    """Whether a training of ours has begun in a folder."""
     path = storage.join(folder, _RUN)
     return storage.storage_for(path).size(path) is not None
 

@@ -19,7 +19,7 @@ import pytest
 
 from fgbg.pipeline.__main__ import main
 from tests.helpers import training_sets
-from tests.helpers.data_sets import ROOT, make_in_process
+from tests.helpers.data_sets import ROOT, make_in_process, tree
 from tests.helpers.training_sets import SAMPLES, SIZE, state, train_arguments
 
 
@@ -325,3 +325,18 @@ def test_empty_splits_and_wrong_use_are_told(small_inputs, data_set, trained, tm
     with pytest.raises(SystemExit):
         main(train_arguments(data_set, tmp_path / "m", "--size", "50"))
     assert "multiples of 32" in capsys.readouterr().err
+
+
+def test_overwrite_deletes_no_training_for_what_cannot_be_trained_on(
+    trained, record_set, tmp_path, capsys
+):
+    model, damaged = tmp_path / "model", tmp_path / "set"
+    shutil.copytree(trained, model)
+    shutil.copytree(record_set, damaged)
+    flip_a_bit(damaged)
+    before = tree(model)
+    assert main(train_arguments(damaged, model, "--overwrite")) == 2
+    assert "checksum" in capsys.readouterr().err
+    assert main(train_arguments(record_set, model, "--overwrite", "--init", model)) == 2
+    assert "lies in --model_dir" in capsys.readouterr().err
+    assert {k: v for k, v in tree(model).items() if k != "_work/lock"} == before
