@@ -15,13 +15,15 @@ import itertools
 import math
 import os
 import posixpath
-from collections.abc import Iterable, Iterator
+import time
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, BinaryIO, cast
+from typing import Any, BinaryIO, TypeVar, cast
 
 from fgbg.files.ordered_map import GCS_THREADS
 from fgbg.files.paths import GCS_PREFIX, GLOB_CHARACTERS, join
 
+_T = TypeVar("_T")
 # Objects that one compose request takes.
 GCS_COMPOSED = 32
 # Environment variable with the seconds that a server may be silent before a request is repeated.
@@ -30,6 +32,8 @@ TIMEOUT_S = 60.0
 # A request is repeated for so long, in seconds: some tries also where each of them times out.
 RETRIED_FOR_S = 600.0
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 1.0, 30.0
+# So often an object is asked for whose bytes have another checksum than the server says.
+_TRIES = 5
 # Bytes read ahead from an object that is read in order.
 _GCS_CHUNK = 4 << 20
 # Else the library asks for each bucket's metadata, for traces: a request that nobody wants, and
@@ -112,6 +116,26 @@ def _os_errors(path: str) -> Iterator[None]:
         DataCorruption,
     ) as error:
         raise OSError(errno.EIO, f"Cloud Storage: {error}", path) from error
+    except OSError as error:
+        if error.errno is not None and error.filename is None:
+            error.filename = path
+        raise
+
+
+def _whole(request: Callable[[], _T]) -> _T:
+    """Makes a request again whose bytes were damaged on their way, with growing pauses."""
+    from google.cloud.storage.exceptions import DataCorruption
+
+    for attempt in range(_TRIES - 1):
+        try:
+            return request()
+        except DataCorruption:
+            time.sleep(min(_LONGEST_PAUSE_S, _FIRST_PAUSE_S * 2**attempt))
+    try:
+        return request()
+    except DataCorruption as error:
+        why = f"its bytes arrived damaged {_TRIES} times, by their checksum"
+        raise OSError(errno.EIO, why) from error
 
 
 class CloudStorage:
@@ -141,7 +165,7 @@ class CloudStorage:
 
     def read(self, path: str) -> bytes:
         with _os_errors(path):
-            return self._blob(path).download_as_bytes(**self._how)
+            return _whole(lambda: self._blob(path).download_as_bytes(**self._how))
 
     def read_range(self, path: str, offset: int, length: int) -> bytes:
         from google.api_core.exceptions import RequestRangeNotSatisfiable
@@ -177,7 +201,9 @@ class CloudStorage:
         # A page is to be shown by a browser, not to be saved.
         kind = "text/html; charset=utf-8" if path.endswith(".html") else "application/octet-stream"
         with _os_errors(path):
-            self._blob(path).upload_from_string(data, content_type=kind, **self._how)
+            _whole(
+                lambda: self._blob(path).upload_from_string(data, content_type=kind, **self._how)
+            )
 
     def write_many(self, files: Iterable[tuple[str, bytes]]) -> None:
         for done in [self._pool.submit(self.write, path, data) for path, data in files]:
@@ -225,16 +251,18 @@ class CloudStorage:
             raise FileNotFoundError(errno.ENOENT, "no such object or bucket", path)
         generation = int(blob.generation)  # before the download, whose answer may lack it
         with _os_errors(path):
-            return self._blob(path, generation).download_as_bytes(**self._how), generation
+            whole = _whole(lambda: self._blob(path, generation).download_as_bytes(**self._how))
+            return whole, generation
 
     def upload(self, local_path: str, path: str) -> None:
         with _os_errors(path):
-            self._blob(path).upload_from_filename(local_path, **self._how)
+            _whole(lambda: self._blob(path).upload_from_filename(local_path, **self._how))
 
     def download(self, path: str, local_path: str, version: str | None = None) -> None:
         generation = int(version.partition(" ")[0]) if version else None
         with _os_errors(path):
-            self._blob(path, generation).download_to_filename(local_path, **self._how)
+            blob = self._blob(path, generation)
+            _whole(lambda: blob.download_to_filename(local_path, **self._how))
 
     def versions(self, path: str) -> dict[str, str]:
         bucket, name = _split(path)

@@ -8,6 +8,24 @@ import shutil
 from collections.abc import Iterator
 
 
+class naming:
+    """Gives errors of the block that do not say which file they are of, such as writes, a path.
+
+    Args:
+        path: The file.
+    """
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        if isinstance(error, OSError) and error.errno is not None and error.filename is None:
+            error.filename = self._path
+
+
 def put(unfinished: str, path: str, durable: bool = False) -> None:
     """Gives a finished file or folder its name, in place of what has that name.
 
@@ -50,8 +68,9 @@ def in_place(path: str, unfinished: str = "", durable: bool = False) -> Iterator
     os.makedirs(os.path.dirname(path) or ".", exist_ok=True)
     _delete(unfinished)
     try:
-        yield unfinished
-        put(unfinished, path, durable)
+        with naming(path):
+            yield unfinished
+            put(unfinished, path, durable)
     except BaseException:
         _delete(unfinished)
         raise

@@ -14,7 +14,7 @@ import threading
 from collections.abc import Iterable, Iterator
 from typing import BinaryIO, Protocol
 
-from fgbg.files.in_place import in_place, put
+from fgbg.files.in_place import in_place, naming, put
 from fgbg.files.paths import GCS_PREFIX, is_gcs, is_pattern, join
 
 __all__ = [
@@ -164,7 +164,7 @@ class LocalStorage:
 
     @staticmethod
     def _write(path: str, data: bytes) -> None:
-        with open(path, "wb", buffering=0) as file:
+        with naming(path), open(path, "wb", buffering=0) as file:
             view = memoryview(data)
             while view:
                 view = view[file.write(view) :]

@@ -9,6 +9,7 @@ import sys
 
 from fgbg import __version__
 from fgbg.files.paths import GCS_PREFIX
+from fgbg.pipeline import faults, interrupts
 from fgbg.pipeline.exit_codes import INTERRUPTED, SOME_FAILED, WRONG_USE, UserError, WorkerError
 from fgbg.transforms.escaping import terminal
 
@@ -90,23 +91,10 @@ def main(arguments: list[str] | None = None) -> int:
     # The processes are the threads: a pool in each of them would only be in the way.
     for name in _SINGLE_THREADED:
         os.environ.setdefault(name, "1")
+    whole_process = arguments is None  # else somebody calls this who handles what is unexpected
     try:
-        return importlib.import_module(_COMMANDS[command][0]).main(given[1:])
-    except UserError as error:
-        _complain(f"fgbg {command}: {error}")
-        return WRONG_USE
-    except WorkerError as error:
-        _complain(
-            f"fgbg {command}: {error}. Nothing that was made is lost: the same command resumes; "
-            "fewer --workers need less memory."
-        )
-        return SOME_FAILED
-    except OSError as error:
-        if not str(error.filename or "").startswith("gs://"):
-            raise
-        _complain(f"fgbg {command}: {error.filename}: {error.strerror}")
-        # The service itself: there are no credentials for it.
-        return WRONG_USE if error.filename == GCS_PREFIX else SOME_FAILED
+        with interrupts.once(for_good=whole_process):
+            return _run(command, given[1:], whole_process)
     except KeyboardInterrupt:
         print(
             f"\nfgbg {command}: interrupted. Nothing that was made is lost: the same command "
@@ -114,6 +102,42 @@ def main(arguments: list[str] | None = None) -> int:
             file=sys.stderr,
         )
         return INTERRUPTED
+
+
+def _run(command: str, arguments: list[str], whole_process: bool) -> int:
+    """Runs a command, and says in one line what it ended with."""
+    try:
+        if whole_process:
+            faults.raise_limit_of_files()
+        code: int = importlib.import_module(_COMMANDS[command][0]).main(arguments)
+        if whole_process:
+            sys.stdout.flush()
+        return code
+    except UserError as error:
+        _complain(faults.with_traceback(f"fgbg {command}: {error}", error))
+        return WRONG_USE
+    except WorkerError as error:
+        _complain(
+            f"fgbg {command}: {error}. Nothing that was made is lost: the same command resumes."
+        )
+        return SOME_FAILED
+    except BrokenPipeError as error:
+        if not whole_process or error.filename is not None:
+            raise
+        # Who reads our output has gone, such as `head`: nobody is there to be told.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return SOME_FAILED
+    except Exception as error:
+        of_cloud = isinstance(error, OSError) and str(error.filename or "").startswith("gs://")
+        if not (whole_process or of_cloud or faults.of_machine(error)):
+            raise
+        line = f"fgbg {command}: {faults.explain(error, faults.output_of(arguments))}"
+        if not (of_cloud or faults.is_known(error)):
+            line += f" ({faults.TRACEBACK}=1 shows where)"
+        _complain(faults.with_traceback(line, error))
+        # The service itself: there are no credentials for it.
+        without_credentials = isinstance(error, OSError) and error.filename == GCS_PREFIX
+        return WRONG_USE if without_credentials else SOME_FAILED
 
 
 if __name__ == "__main__":

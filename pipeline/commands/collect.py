@@ -13,6 +13,7 @@ from collections.abc import Sequence
 import filelock
 
 from fgbg.files import storage
+from fgbg.pipeline import faults
 from fgbg.pipeline.data_set.writable import check_writable
 from fgbg.pipeline.exit_codes import OK, SOME_FAILED, UserError
 from fgbg.pipeline.options import collect as collect_options
@@ -67,6 +68,8 @@ def main(arguments: list[str]) -> int:
     except OSError as error:
         if storage.is_gcs(output):  # it could be written at first: no wrong use
             raise OSError(error.errno, str(error), output) from error
+        if faults.of_machine(error):
+            raise
         raise UserError(f"--output {output}: cannot be written: {error}") from error
 
 

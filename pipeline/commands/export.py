@@ -13,6 +13,7 @@ import cv2
 from fgbg import __version__
 from fgbg.files import storage
 from fgbg.files.paths import trim_slash
+from fgbg.pipeline import faults
 from fgbg.pipeline.data_set.finished import Finished, open_finished
 from fgbg.pipeline.exit_codes import INTERRUPTED, OK, UserError
 from fgbg.pipeline.options import parser as options
@@ -62,6 +63,8 @@ def main(arguments: list[str]) -> int:
             say("\nfgbg export: interrupted; what is there is whole. The same command starts anew")
             return INTERRUPTED
         except OSError as error:
+            if faults.of_machine(error):
+                raise
             raise UserError(f"--output {target}: cannot be written: {error}") from error
         finally:
             progress.close()

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fgbg.files import foreign, storage
+from fgbg.pipeline import faults
 from fgbg.pipeline.exit_codes import UserError
 from fgbg.pipeline.progress import say
 from fgbg.transforms.dataset import catalogue, left_out
@@ -161,6 +162,8 @@ def write(output: str, files: dict[str, File]) -> None:
     try:
         storage.storage_for(output).write_many(encoded)
     except OSError as error:
+        if faults.of_machine(error):
+            raise
         raise UserError(f"--output {output}: cannot be written: {error.strerror}") from error
 
 

@@ -14,22 +14,23 @@ import logging
 import multiprocessing
 import multiprocessing.sharedctypes
 import os
+import pickle
 import resource
 import signal
 import sys
 import threading
-import traceback
 from collections.abc import Callable, MutableSequence
 from multiprocessing import connection, forkserver
 from typing import Any, NamedTuple
 
+from fgbg.pipeline import faults, interrupts
 from fgbg.pipeline.exit_codes import UserError, WorkerError
 from fgbg.transforms import meter
 
 # How often the launcher looks up to show progress, in seconds.
 _TICK_S = 0.25
 # Imported once, in the process that the workers are forked from.
-_PRELOAD = ["fgbg.pipeline.workers.tasks"]
+_PRELOAD = ["fgbg.pipeline.workers.preload"]
 # Deaths of one slice's processes before the job is given up: beyond that it is not chance.
 _MOST_DEATHS = 10
 
@@ -90,7 +91,8 @@ def peak_memory() -> int:
 def warm_up() -> None:
     """Starts the process that workers are forked from, which imports Beam, and does not wait."""
     if _context().get_start_method() == "forkserver":
-        forkserver.ensure_running()
+        with interrupts.held_back():
+            forkserver.ensure_running()
 
 
 def run_alone(task: str, *arguments: Any) -> Any:
@@ -161,8 +163,14 @@ def _start(task: str, arguments: tuple[Any, ...], deaths: int = 0) -> _Worker:
     context = _context()
     receiver, sender = context.Pipe(duplex=False)
     counters = multiprocessing.sharedctypes.RawArray("q", meter.ARRAY_LENGTH)
-    process = context.Process(target=_work, args=(task, arguments, counters, sender), daemon=True)
-    process.start()
+    # Unpacked by _work, whose errors reach us: what they are made of has to be imported first.
+    packed = pickle.dumps(arguments)
+    process = context.Process(target=_work, args=(task, packed, counters, sender), daemon=True)
+    try:
+        with interrupts.held_back():
+            process.start()
+    except (EOFError, ConnectionError) as error:
+        raise WorkerError(faults.death("the process that starts the workers has ended")) from error
     sender.close()  # so that the process' death closes the pipe
     return _Worker(arguments, counters, process, receiver, deaths)
 
@@ -174,6 +182,7 @@ def _after_death(task: str, worker: _Worker, on_death: OnDeath) -> _Worker:
         how = signal.Signals(-code).name
         if how == "SIGKILL":
             how += " (by the system when memory is short, or by hand)"
+    how = faults.death(how)
     deaths = worker.deaths + 1
     if deaths >= _MOST_DEATHS:
         raise WorkerError(f"a worker process died {deaths} times: {how}")
@@ -182,7 +191,7 @@ def _after_death(task: str, worker: _Worker, on_death: OnDeath) -> _Worker:
 
 def _work(
     task: str,
-    arguments: tuple[Any, ...],
+    packed: bytes,
     counters: MutableSequence[int],
     sender: connection.Connection,
 ) -> None:
@@ -191,11 +200,11 @@ def _work(
     threading.Thread(target=_die_with_parent, daemon=True).start()
     try:
         # An import that fails once fails again: it is an error, not a death to recover from.
-        sender.send(("result", call(task, arguments, counters), peak_memory()))
+        sender.send(("result", call(task, pickle.loads(packed), counters), peak_memory()))
     except UserError as error:
         sender.send(("user_error", str(error), 0))
-    except Exception:
-        sender.send(("error", traceback.format_exc(), 0))
+    except Exception as error:
+        sender.send(("error", faults.with_traceback(faults.explain(error), error), 0))
 
 
 def call(task: str, arguments: tuple[Any, ...], counters: MutableSequence[int]) -> Any:
@@ -209,6 +218,8 @@ def call(task: str, arguments: tuple[Any, ...], counters: MutableSequence[int]) 
     import cv2
 
     logging.getLogger().setLevel(logging.ERROR)  # Beam warns of things that nobody can change
+    if not faults.traceback_wanted():
+        logging.getLogger("apache_beam").setLevel(logging.CRITICAL)  # an error is raised, too
     logging.getLogger("fgbg").setLevel(logging.WARNING)
     cv2.setNumThreads(1)  # the processes are its threads
     meter.share(counters)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from fgbg.files import storage
+from fgbg.files import cloud_storage, storage
 from fgbg.files.cloud_storage import TIMEOUT_VARIABLE, CloudStorage, timeout_s
 from tests.helpers.data_sets import make_in_process, tree
 from tests.helpers.faulty_proxy import FAULTS
@@ -79,3 +79,30 @@ def test_a_time_out_that_is_none_is_refused(text, monkeypatch):
     monkeypatch.setenv(TIMEOUT_VARIABLE, text)
     with pytest.raises(ValueError, match=TIMEOUT_VARIABLE):
         timeout_s()
+
+
+@pytest.mark.parametrize("damaged", [2, 9])
+def test_bytes_that_arrive_damaged_are_asked_for_again(damaged, emulator, monkeypatch):
+    from google.cloud.storage import Blob
+    from google.cloud.storage.exceptions import DataCorruption
+
+    monkeypatch.setenv("STORAGE_EMULATOR_HOST", emulator)
+    monkeypatch.setattr(cloud_storage, "_FIRST_PAUSE_S", 0.01)
+    store = CloudStorage()
+    path = f"gs://{BUCKET}/damaged"
+    store.write(path, b"whole")
+    download, left = Blob.download_as_bytes, [damaged]
+
+    def spoil(blob, **how):
+        if left[0]:
+            left[0] -= 1
+            raise DataCorruption(None, "checksum mismatch")
+        return download(blob, **how)
+
+    monkeypatch.setattr(Blob, "download_as_bytes", spoil)
+    if damaged == 2:
+        assert store.read(path) == b"whole"
+        return
+    with pytest.raises(OSError, match="arrived damaged 5 times") as raised:
+        store.read(path)
+    assert raised.value.filename == path

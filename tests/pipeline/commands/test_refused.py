@@ -12,7 +12,6 @@ from fgbg.pipeline.__main__ import main
 from tests.helpers.damage import flip_a_bit
 from tests.helpers.data_sets import arguments, tree
 
-
 # A file that is there.
 JAR = ("--flink_job_server_jar", __file__)
 
