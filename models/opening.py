@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from fgbg.models import tensorflow_process
+from fgbg.models import graph_ops, tensorflow_process
 
 SAVED_MODEL, KERAS, TFLITE = "saved_model", "keras", "tflite"
 ACCEPTED = "a SavedModel folder or a .keras or .tflite file"
@@ -142,6 +142,10 @@ class _SavedModel(Traceable):
 
     def __init__(self, tf: Any, path: str, threads: int) -> None:
         self._tf = tf
+        try:
+            graph_ops.check_saved_model(path)
+        except graph_ops.ForbiddenOps as error:
+            raise NetworkError(f"{path}: {error}") from error
         self._loaded = tf.saved_model.load(path)  # kept, as its variables live as long as it does
         signatures = self._loaded.signatures
         if not signatures:
@@ -210,6 +214,10 @@ def interpreter(tf: Any, path: str, threads: int, **settings: Any) -> Any:
     """
     with open(path, "rb") as file:
         content = file.read()
+    try:
+        graph_ops.check_names(graph_ops.tflite_names(content))
+    except graph_ops.ForbiddenOps as error:
+        raise NetworkError(f"{path}: {error}") from error
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # that this class moves to a package of its own
         # By its path a damaged file is not checked and kills the process.

@@ -15,6 +15,7 @@ from fgbg.pipeline.exit_codes import OK, SOME_FAILED, UserError
 from fgbg.pipeline.options import parser as options
 from fgbg.pipeline.options.cutout import cutout_parser, method_of
 from fgbg.pipeline.progress import Progress, duration, say, tell
+from fgbg.pipeline.workers import trial
 from fgbg.pipeline.workers.processes import available_cores
 from fgbg.pipeline.workers.slices import run_slices
 from fgbg.transforms import escaping
@@ -46,7 +47,10 @@ def main(arguments: list[str]) -> int:
         record.check_sources([task.path for task in tasks])
     except TableError as error:
         raise UserError(str(error)) from error
-    _check_names(tasks, record.read_all(output), output)
+    before = record.read_all(output)
+    _check_names(tasks, before, output)
+    if not any(entry.fingerprint == method.fingerprint() for entry in before.values()):
+        trial.cutout(method)
     with hold(output):
         if not storage.is_gcs(output):
             # Before the first cut-out: a rerun after a crash must know the folder as ours.

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fgbg.models import network_files
-from fgbg.models.depth import depth_metrics
+from fgbg.models.depth import depth_metrics, depth_network
 from fgbg.models.depth.depth_card import DepthModel, DepthModelError
 from fgbg.models.depth.depth_metrics import Metrics
 from fgbg.models.opening import TFLITE
@@ -21,6 +21,7 @@ from fgbg.pipeline.exit_codes import OK, UserError
 from fgbg.pipeline.options import depth_model
 from fgbg.pipeline.options import parser as options
 from fgbg.pipeline.progress import say, tell
+from fgbg.pipeline.workers import trial
 from fgbg.pipeline.workers.processes import available_cores
 from fgbg.transforms.pixels import coding, pictures
 from fgbg.transforms.pixels.sheet import coloured_depth
@@ -91,6 +92,8 @@ def main(arguments: list[str]) -> int:
         path = network_files.on_this_machine(path, model)
     except DepthModelError as error:
         raise UserError(str(error)) from error
+    shown = given_pictures.read(pairs[0].path)
+    trial.depth(path, model, depth_network.fed_size((shown.shape[1], shown.shape[0]), STRIDE))
     given_pictures.make_folder(asked.output)
     plain, scaled = {}, {}
     for pair in pairs:
@@ -141,8 +144,6 @@ def _make(
     pair: Pair, model: DepthModel, path: str, output: str
 ) -> tuple[NDArray[np.float32], NDArray[np.float32] | None]:
     """Writes the files of a picture; its depth at its own size, and the true depth if known."""
-    from fgbg.models.depth import depth_network  # TensorFlow comes with the first load
-
     picture = given_pictures.read(pair.path)
     size = picture.shape[1], picture.shape[0]
     try:

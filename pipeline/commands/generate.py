@@ -54,6 +54,7 @@ def main(arguments: list[str]) -> int:
 
             cloud_plan.show(job, estimate, cloud, asked, beam_options)
         return OK
+    request.try_network(asked_for)
     with hold(output):
         if asked.overwrite:
             delete(output)

@@ -17,6 +17,7 @@ from fgbg.pipeline.data_set import given_pictures
 from fgbg.pipeline.exit_codes import OK, UserError
 from fgbg.pipeline.options import parser as options
 from fgbg.pipeline.progress import say, tell
+from fgbg.pipeline.workers import trial
 from fgbg.pipeline.workers.processes import available_cores
 from fgbg.transforms.pixels import coding
 from fgbg.transforms.pixels.pictures import Array
@@ -90,6 +91,7 @@ def main(arguments: list[str]) -> int:
     )
     background = given_pictures.read(asked.background, tell=True) if pair else None
     _check(paths, background)
+    trial.trained(folder)
     from fgbg.models.trained.trained_network import TrainedNetwork
 
     try:

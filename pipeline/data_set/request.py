@@ -7,12 +7,15 @@ import dataclasses
 import os
 
 from fgbg.files import storage
+from fgbg.models import network_files
+from fgbg.models.depth.depth_card import DepthModel, DepthModelError
 from fgbg.pipeline.data_set.merge import JobConflict, merge
 from fgbg.pipeline.data_set.stored import check_shards, stored_job
 from fgbg.pipeline.exit_codes import UserError
 from fgbg.pipeline.options import depth_model
 from fgbg.pipeline.options.formats import formats
 from fgbg.pipeline.progress import say
+from fgbg.pipeline.workers import trial
 from fgbg.transforms import escaping
 from fgbg.transforms.dataset import catalogue, left_out
 from fgbg.transforms.dataset.catalogue import BACKGROUND, FOREGROUND, Checked, InputError
@@ -100,6 +103,20 @@ def check_apart(request: Request) -> None:
 
 def _place(path: str) -> str:
     return path if storage.is_gcs(path) else os.path.realpath(path)
+
+
+def try_network(request: Request) -> None:
+    """Raises UserError for a depth network that cannot be run; a resumed job's was tried before."""
+    configuration = request.job.configuration
+    stored = request.stored.configuration.depth_model if request.stored else None
+    if request.depth_path is None or configuration.depth_model in (None, stored):
+        return
+    model = DepthModel.from_dict(configuration.depth_model)
+    try:
+        path = network_files.on_this_machine(request.depth_path, model)
+    except DepthModelError as error:
+        raise UserError(str(error)) from error
+    trial.depth(path, model, configuration.canvas)
 
 
 def canvas_of(asked: argparse.Namespace) -> tuple[int, int]:

@@ -1,0 +1,143 @@
+"""A network of others, tried in a process of its own: one that dies or hangs there is refused.
+
+Damaged files kill the process that opens or runs them, or keep it busy for ever, and no library
+looks at them well enough before. So a network sees one grey picture before any work begins.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.util
+import multiprocessing
+import os
+import signal
+from collections.abc import Callable
+from multiprocessing.connection import Connection
+from typing import Any
+
+import numpy as np
+
+from fgbg.models.depth.depth_card import DepthModel, DepthModelError
+from fgbg.models.opening import KERAS, SAVED_MODEL, TFLITE, NetworkError
+from fgbg.pipeline import interrupts
+from fgbg.pipeline.exit_codes import UserError
+from fgbg.transforms.cutout.method import Method
+
+# So long opening and one picture may take, in seconds.
+PATIENCE_S = 120.0
+_TRIED = (KERAS, SAVED_MODEL, TFLITE)
+_GREY = 128
+
+
+def depth(path: str, model: DepthModel, canvas: tuple[int, int]) -> None:
+    """Tries a depth network. Those of known content and DenseDepth's weights are not tried.
+
+    Args:
+        path: Where it lies on this machine.
+        model: What it is.
+        canvas: Width and height of the pictures that it will be given.
+
+    Raises:
+        UserError: It cannot be opened, or kills its process, or takes too long.
+    """
+    if model.kind in _TRIED:
+        _run(path, _depth, path, model, canvas)
+
+
+def cutout(method: Method) -> None:
+    """Tries the network of a way to cut out, if it has one. Raises UserError as `depth`."""
+    if method.model is not None:
+        _run(method.model.path, _cutout, method)
+
+
+def trained(folder: str) -> None:
+    """Tries a network of fgbg train. Raises UserError as `depth`."""
+    _run(folder, _trained, folder)
+
+
+def _depth(path: str, model: DepthModel, canvas: tuple[int, int]) -> Callable[[], Any]:
+    from fgbg.models.depth import depth_network
+
+    network = depth_network.load(path, model, canvas, 1, 1)
+    return lambda: network.predict(_grey(*canvas)[None])
+
+
+def _cutout(method: Method) -> Callable[[], Any]:
+    from fgbg.transforms.cutout import method as methods
+
+    network = methods.open_network(method, 1)
+    return lambda: methods.find(_grey(320, 320), method, network)
+
+
+def _trained(folder: str) -> Callable[[], Any]:
+    from fgbg.models.trained.trained_network import TrainedNetwork
+
+    network = TrainedNetwork(folder, 1)
+    picture = _grey(*network.size)
+    return lambda: network.predict(picture, picture if network.pair else None)
+
+
+def _grey(width: int, height: int) -> Any:
+    return np.full((height, width, 3), _GREY, np.uint8)
+
+
+def _work(
+    sender: Connection, open_network: Callable[..., Callable[[], Any]], arguments: Any
+) -> None:
+    """What the process does: its last words are what is wrong, "" for nothing."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        predict = open_network(*arguments)
+    except (DepthModelError, NetworkError, ValueError) as error:
+        sender.send(str(error))
+        return
+    # What it says of a grey picture is its own affair, and so is an error: others may do.
+    with contextlib.suppress(Exception):
+        predict()
+    sender.send("")
+
+
+def _run(path: str, open_network: Callable[..., Callable[[], Any]], *arguments: Any) -> None:
+    if importlib.util.find_spec("tensorflow") is None:
+        return  # a launcher whose workers are elsewhere
+    context = multiprocessing.get_context("spawn")
+    receiver, sender = context.Pipe(duplex=False)
+    process = context.Process(target=_work, args=(sender, open_network, arguments), daemon=True)
+    with interrupts.held_back(), _quiet():
+        process.start()
+    sender.close()
+    try:
+        if not receiver.poll(PATIENCE_S):
+            raise UserError(
+                f"{path}: this network had not opened and seen one picture after "
+                f"{PATIENCE_S:.0f} s; its file is damaged, or it is too large for this machine"
+            )
+        problem = receiver.recv()
+    except (EOFError, OSError):
+        process.join()
+        raise UserError(
+            f"{path}: this network kills the process that opens and runs it "
+            f"({_how(process.exitcode)}); its file is damaged"
+        ) from None
+    finally:
+        process.kill()
+        process.join()
+    if problem:
+        raise UserError(problem)
+
+
+def _how(code: int | None) -> str:
+    return signal.Signals(-code).name if code is not None and code < 0 else f"exit code {code}"
+
+
+@contextlib.contextmanager
+def _quiet() -> Any:
+    """Processes that are started inside say nothing: what matters comes as words."""
+    kept = os.dup(2)
+    try:
+        with open(os.devnull, "w") as nothing:
+            os.dup2(nothing.fileno(), 2)
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)

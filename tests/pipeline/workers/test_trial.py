@@ -1,0 +1,102 @@
+"""Networks of others are tried in a process of their own: what dies there is a message."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from fgbg.models.depth import depth_card
+from fgbg.pipeline.__main__ import main
+from fgbg.pipeline.exit_codes import UserError
+from fgbg.pipeline.workers import trial
+from tests.helpers.data_sets import arguments, tree
+from tests.helpers.small_networks import tflite_file
+
+SIZE = (32, 32)
+
+
+@pytest.fixture(scope="module")
+def network(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tflite_file(tmp_path_factory.mktemp("network") / "net.tflite", SIZE)
+
+
+def mutated(content: bytes, seed: int) -> bytes:
+    rng = np.random.default_rng(seed)
+    data = bytearray(content)
+    for place in rng.integers(8, len(data), rng.integers(1, 9)):
+        data[place] = rng.integers(256)
+    return bytes(data[: rng.integers(9, len(data))] if seed % 5 == 4 else data)
+
+
+def fuzz(network: Path, folder: Path, seeds: range, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(trial, "PATIENCE_S", 15.0)
+    for seed in seeds:
+        path = folder / f"{seed}.tflite"
+        path.write_bytes(mutated(network.read_bytes(), seed))
+        model = depth_card.inspect(str(path))
+        try:
+            trial.depth(str(path), model, SIZE)
+        except UserError as error:
+            assert str(path) in str(error) and "\n" not in str(error)
+
+
+def test_damaged_networks_end_no_command(network, tmp_path, monkeypatch):
+    fuzz(network, tmp_path, range(4), monkeypatch)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1200)
+def test_many_damaged_networks_end_no_command(network, tmp_path, monkeypatch):
+    fuzz(network, tmp_path, range(4, 64), monkeypatch)
+
+
+def die() -> None:
+    os.kill(os.getpid(), signal.SIGSEGV)
+
+
+def hang() -> None:
+    time.sleep(1000)
+
+
+def refuse() -> None:
+    raise ValueError("net: it does not fit")
+
+
+@pytest.mark.parametrize(
+    "what, words",
+    [
+        (die, r"net: .*kills the process .*SIGSEGV"),
+        (hang, "net: .*not opened"),
+        (refuse, "net: it"),
+    ],
+)
+def test_what_dies_hangs_or_does_not_fit_is_one_line(what, words, monkeypatch):
+    monkeypatch.setattr(trial, "PATIENCE_S", 8.0)
+    with pytest.raises(UserError, match=words):
+        trial._run("net", what)
+
+
+def test_generate_deletes_nothing_for_a_network_that_dies(
+    network, small_inputs, small_data_set, tmp_path, capsys, monkeypatch
+):
+    output = tmp_path / "set"
+    shutil.copytree(small_data_set, output)
+    before = tree(output)
+    monkeypatch.setattr(trial, "_depth", _dies)
+    command = arguments(small_inputs, output, "--overwrite", "--depth_model", str(network))
+    assert main(command) == 2
+    assert f"{network}: this network kills the process" in capsys.readouterr().err
+    assert tree(output) == before
+    command = ["depth", str(small_inputs / "bg"), "--output", str(tmp_path / "depth")]
+    assert main([*command, "--depth_model", str(network)]) == 2
+    assert not (tmp_path / "depth").exists()
+
+
+def _dies(*arguments: object) -> None:
+    die()
