@@ -109,7 +109,8 @@ def test_only_records_of_the_very_job_count(tmp_path):
     assert commit.committed(output, another) == commit.committed(output, fewer) == set()
     others = [
         f"as_given_0.{identity}.json",  # another unit's identity
-        "mirrored_0.0000.json",
+        "mirrored_0.000000000000.json",
+        "mirrored_0.ffffffffffff.json",
         "mirrored_0.json",
         f"mirrored_0.{identity}.json.bak",
         f"copy of mirrored_0.{identity}.json",
