@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import shutil
 import signal
@@ -18,8 +19,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from fgbg.pipeline.__main__ import main
+from fgbg.transforms.job import job as jobs
 from tests.helpers import training_sets
-from tests.helpers.data_sets import ROOT, make_in_process, tree
+from tests.helpers.data_sets import ROOT, job_of, make_in_process, tree
 from tests.helpers.training_sets import SAMPLES, SIZE, state, train_arguments
 
 
@@ -214,10 +216,12 @@ def test_a_test_set_of_other_foregrounds(data_set, record_set, tmp_path, capsys)
     assert "--test_set: " in capsys.readouterr().err
     moved = tmp_path / "moved"
     shutil.copytree(data_set, moved)
-    job = json.loads((moved / "_work" / "job.json").read_text())
-    for background, split in zip(job["backgrounds"], ("test", "train", "validation"), strict=True):
-        background["split"] = split
-    (moved / "_work" / "job.json").write_text(json.dumps(job))
+    job = job_of(moved)
+    backgrounds = [
+        dataclasses.replace(background, split=split)
+        for background, split in zip(job.backgrounds, ("test", "train", "validation"), strict=True)
+    ]
+    jobs.write(str(moved), dataclasses.replace(job, backgrounds=backgrounds))
     assert main(train_arguments(data_set, tmp_path / "m", "--test_set", moved)) == 2
     assert "1 backgrounds of its test split are among those" in capsys.readouterr().err
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import io
 import json
 import shutil
@@ -20,8 +21,9 @@ from pycocotools import mask as coco_mask
 from pycocotools.coco import COCO
 
 from fgbg.pipeline.__main__ import main
+from fgbg.transforms.job import job as jobs
 from tests.helpers.damage import commit_file, flip_a_bit
-from tests.helpers.data_sets import ROOT, make_in_process, tree
+from tests.helpers.data_sets import ROOT, job_of, make_in_process, tree
 from tests.helpers.licensed_inputs import BACKGROUNDS, FOREGROUNDS, FORMS, write_inputs
 from tests.helpers.small_networks import keras_file
 
@@ -229,7 +231,7 @@ WRONG = {
     "no manifest": (lambda o: (o / "manifest.parquet").unlink(), (), "is not finished"),
     "no generation.json": (lambda o: (o / "generation.json").unlink(), (), "is not finished"),
     "being extended": (
-        lambda o: edit_json(o / "_work" / "job.json", lambda j: grow(j)),
+        lambda o: grow(o),
         (),
         "is not finished; run fgbg generate again",
     ),
@@ -261,14 +263,11 @@ WRONG = {
 }
 
 
-def edit_json(path: Path, change) -> None:
-    content = json.loads(path.read_text())
-    change(content)
-    path.write_text(json.dumps(content))
-
-
-def grow(job: dict) -> None:
-    job["configuration"]["placements"].append(2)
+def grow(output: Path) -> None:
+    """Stores the job of an extension that has not been made yet."""
+    job = job_of(output)
+    c = dataclasses.replace(job.configuration, placements=[*job.configuration.placements, 2])
+    jobs.write(str(output), dataclasses.replace(job, configuration=c))
 
 
 @pytest.mark.parametrize("name", WRONG)
