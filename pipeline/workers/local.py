@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
@@ -17,9 +16,9 @@ from fgbg.pipeline.workers import processes
 from fgbg.pipeline.workers.processes import Ran, peak_memory
 from fgbg.pipeline.workers.slices import run_slices
 from fgbg.transforms import meter
-from fgbg.transforms.dataset import drawings
+from fgbg.transforms.dataset import drawings, generation
 from fgbg.transforms.job import commit
-from fgbg.transforms.job.job import ERRORS, GENERATION, REPORT, Job
+from fgbg.transforms.job.job import ERRORS, REPORT, Job
 from fgbg.transforms.job.work_unit import WorkUnit, sample_numbers
 from fgbg.transforms.records import shards
 
@@ -91,10 +90,9 @@ def run(
 
 def is_whole(output: str, job: Job, samples: int) -> bool:
     """Whether the last run came to its end: a summary of so many samples, and all their shards."""
-    path = storage.join(output, GENERATION)
     try:
-        summarised = json.loads(storage.storage_for(path).read(path))["counts"]["samples"]
-    except (FileNotFoundError, KeyError, json.JSONDecodeError):
+        summarised = generation.read(output)["counts"]["samples"]
+    except (FileNotFoundError, KeyError, TypeError, ValueError):
         return False
     return summarised == samples and (not job.in_records or shards.all_joined(output))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import os
 from collections.abc import Iterable
@@ -33,6 +34,8 @@ from fgbg.transforms.job.work_unit import WorkUnit
 from fgbg.transforms.records import shards
 from fgbg.transforms.steps.convert import convert_unit
 from fgbg.transforms.steps.verify import verify
+from fgbg.transforms.steps.verify_background import Given
+from fgbg.transforms.steps.verify_recompute import is_as_composed
 
 
 def _pipeline(beam_options: list[str] | None = None) -> beam.Pipeline:
@@ -91,26 +94,37 @@ def join_slice(part: Slice, output: str, names: list[str]) -> None:
             meter.end()
 
 
-def verify_slice(
-    part: Slice, output: str, version: str, manifest: str, groups: int, folder: str
-) -> int:
-    """Checks the rows of a data set, and writes what is wrong to a file of the slice's number.
+def verify_slice(part: Slice, given: Given, backgrounds: int, folder: str) -> None:
+    """Checks the backgrounds of a slice, and writes what is found to a file of its number.
 
     Args:
-        part: The slice, of row groups of the manifest.
+        part: The slice, of numbers of backgrounds.
+        given: What all slices are told.
+        backgrounds: How many the data set has.
+        folder: Local folder of the files.
+    """
+    with _pipeline() as root:
+        own = filter(part.has, range(1, backgrounds + 1))
+        verify(root, given, own, os.path.join(folder, str(part.index)))
+
+
+def proven_inputs(output: str, version: str) -> bool:
+    """Whether the inputs as used are those that the samples were made of: one of each is proof.
+
+    Args:
         output: The data set.
         version: The version of its job.
-        manifest: A local copy of its manifest.
-        groups: How many row groups it has.
-        folder: Local folder of the files of problems.
-
-    Returns:
-        Bytes of the pictures that were read.
     """
-    problems = os.path.join(folder, str(part.index))
-    with _pipeline() as root:
-        verify(root, output, version, manifest, filter(part.has, range(groups)), problems)
-    return meter.counted("bytes")
+    job = jobs.read_cached(output, version)
+    backgrounds = {entry.number for entry in job.backgrounds}
+    foregrounds = {entry.number for entry in job.foregrounds}
+    for unit in sorted(commit.committed(output, job)):
+        if unit.background in backgrounds or unit.foreground in foregrounds:
+            with contextlib.suppress(DamagedError, FileNotFoundError):
+                if is_as_composed(output, version, commit.read(output, job, unit)):
+                    backgrounds.discard(unit.background)
+                    foregrounds.discard(unit.foreground)
+    return not backgrounds and not foregrounds
 
 
 def convert_slice(

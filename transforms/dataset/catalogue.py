@@ -242,11 +242,25 @@ def checksum(data: bytes) -> list[int]:
 
 def recorded_inputs(output: str) -> dict[str, list[int]]:
     """Checksums of the inputs as used, by path; empty where none are recorded, or damaged ones."""
-    path = storage.join(output, jobs.INPUTS)
     try:
-        return unseal(storage.storage_for(path).read(path), path)
+        return read_recorded_inputs(output)
     except (FileNotFoundError, NotADirectoryError, DamagedError):
         return {}
+
+
+def read_recorded_inputs(output: str) -> dict[str, list[int]]:
+    """Checksums of the inputs as used, by path.
+
+    Raises:
+        FileNotFoundError: None are recorded.
+        DamagedError: What is there is not what was written.
+    """
+    path = storage.join(output, jobs.INPUTS)
+    found = unseal(storage.storage_for(path).read(path), path)
+    for name, values in found.items():
+        if not isinstance(values, list) or [type(value) for value in values] != [int, int]:
+            raise DamagedError(path, f"says {values!r} of {name}, not a size and a checksum")
+    return found
 
 
 def record_inputs(output: str, checksums: dict[str, list[int]]) -> None:
@@ -255,15 +269,19 @@ def record_inputs(output: str, checksums: dict[str, list[int]]) -> None:
     storage.storage_for(path).write_atomically(path, seal(checksums))
 
 
-def wrong_inputs(output: str, job: Job, recorded: dict[str, list[int]]) -> dict[str, str]:
+def wrong_inputs(
+    output: str, job: Job, recorded: dict[str, list[int]], whole: bool = False
+) -> dict[str, str]:
     """What is wrong with the inputs as used, by path relative to the data set.
 
-    On gs://, where an object is whole or not there, sizes are compared and nothing is read.
+    On gs://, where an object is whole or not there, sizes are compared and nothing is read, unless
+    that is asked for.
 
     Args:
         output: The data set.
         job: Its job.
         recorded: From `recorded_inputs`.
+        whole: Whether to read them on gs:// too.
     """
     store = storage.storage_for(output)
     sizes = {
@@ -279,7 +297,7 @@ def wrong_inputs(output: str, job: Job, recorded: dict[str, list[int]]) -> dict[
             found[name] = "its checksum is not recorded"
         elif sizes[name] != recorded[name][0]:
             found[name] = f"has {sizes[name]} bytes, not {recorded[name][0]}"
-        elif storage.is_gcs(output):
+        elif storage.is_gcs(output) and not whole:
             continue
         elif checksum(store.read(storage.join(output, name))) != recorded[name]:
             found[name] = "has changed since it was stored"

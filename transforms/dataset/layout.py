@@ -40,6 +40,13 @@ _BESIDE = re.compile(
 _OWN_FOLDER = re.compile(
     rf"(bg\d+|{jobs.BACKGROUNDS}|{jobs.FOREGROUNDS}|{PLOTS}|{jobs.RECORDS}|coco|webdataset|{WORK})/"
 )
+# What lies in WORK besides commit records and failures, which fgbg.transforms.job.commit knows.
+_OF_WORK = re.compile(
+    r"(job|job\.spare|inputs|drawn|lease)\.json|lock|writable|(depth_model|dataflow)/.*"
+)
+_OF_SHARDS = re.compile(r"shards/(plan|fgbg-\w+\.tfrecord-\d{5,}-of-\d{5,})\.json|joining/.*")
+_FAILURE = re.compile(r"failed/bg\d+/fg_\d+/(as_given|mirrored)_\d+\.json")
+_BLOCK = re.compile(r"blocks/bg\d+/fg_\d+/(as_given|mirrored)_\d+\.[0-9a-f]+\.tfrecord")
 # What file managers leave behind in folders that were looked at.
 _LITTER = re.compile(r"(.*/)?(\.DS_Store|\._.*|Thumbs\.db|desktop\.ini)", re.IGNORECASE)
 _PART = ".part"
@@ -85,3 +92,17 @@ def foreign(output: str, job: Job | None) -> Iterator[str]:
     """Files in a data set's folder that are not its own: paths relative to it, sorted."""
     names = storage.storage_for(output).walk(output)
     return (name for name in names if not belongs(job, name))
+
+
+def foreign_in_work(output: str, job: Job) -> Iterator[str]:
+    """Files in WORK that fgbg does not write there, but for its folder of commit records."""
+    folder = storage.join(output, WORK)
+    commits = f"{jobs.COMMITS}/".removeprefix(f"{WORK}/")
+    for name in storage.storage_for(output).walk(folder):
+        if name.startswith(commits) or _LITTER.fullmatch(name):
+            continue
+        own = name.removesuffix(_PART)
+        if _OF_WORK.fullmatch(own) or _FAILURE.fullmatch(own):
+            continue
+        if not (job.in_records and (_OF_SHARDS.fullmatch(own) or _BLOCK.fullmatch(own))):
+            yield f"{WORK}/{name}"

@@ -133,27 +133,38 @@ class ManifestWriter:
 
 
 @contextlib.contextmanager
-def local_copy(output: str) -> Iterator[str]:
-    """A local path of a data set's manifest, for as long as the block runs."""
+def local_copy(output: str, missing_ok: bool = False) -> Iterator[str]:
+    """A local path of a data set's manifest, for as long as the block runs.
+
+    Args:
+        output: The data set.
+        missing_ok: Whether there may be none: then there is nothing at the path.
+    """
     path = storage.join(output, MANIFEST)
     if not storage.is_gcs(path):
         yield path
         return
     with tempfile.TemporaryDirectory() as folder:
         local = os.path.join(folder, MANIFEST)
-        with storage.storage_for(path).open(path) as source, open(local, "wb") as target:
-            shutil.copyfileobj(source, target)
+        try:
+            with storage.storage_for(path).open(path) as source, open(local, "wb") as target:
+                shutil.copyfileobj(source, target)
+        except FileNotFoundError:
+            if not missing_ok:
+                raise
+            storage.storage_for(local).delete(local)
         yield local
 
 
-def row_groups(path: str) -> int:
-    """Number of row groups of a local manifest."""
-    return pq.ParquetFile(path).num_row_groups
+def group_sizes(path: str) -> list[int]:
+    """Rows of each row group of a local manifest."""
+    metadata = pq.ParquetFile(path).metadata
+    return [metadata.row_group(group).num_rows for group in range(metadata.num_row_groups)]
 
 
-def read_group(path: str, group: int) -> list[dict[str, Any]]:
-    """The rows of one row group of a local manifest."""
-    return pq.ParquetFile(path).read_row_group(group).to_pylist()
+def read_table(path: str, group: int) -> pa.Table:
+    """One row group of a local manifest."""
+    return pq.ParquetFile(path).read_row_group(group)
 
 
 def spread_rows(path: str, count: int) -> list[dict[str, Any]]:

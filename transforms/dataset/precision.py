@@ -2,37 +2,57 @@
 
 from __future__ import annotations
 
+import dataclasses
+from collections import Counter
 from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 LEVELS = 256
 
 
+@dataclasses.dataclass
 class Levels:
-    """How many of the 256 levels the maps of a data set lie across; as large for any number."""
+    """How many of the 256 levels the maps of a data set lie across; as large for any number.
 
-    def __init__(self, range_m: float) -> None:
-        self._range_m = range_m
-        self._maps: NDArray[np.int64] = np.zeros(LEVELS + 1, np.int64)
+    Attributes:
+        maps: How many maps lie across so many levels.
+    """
 
-    def add(self, nearest_m: Iterable[float | None], farthest_m: Iterable[float | None]) -> None:
-        """Counts maps by their least and greatest depth; those without depth are passed over."""
-        ends = [(n, f) for n, f in zip(nearest_m, farthest_m, strict=True) if None not in (n, f)]
-        if ends:
-            scaled = np.clip(np.array(ends, np.float64) * (LEVELS - 1) / self._range_m, 0, 255)
-            levels = np.rint(scaled).astype(np.int64)
-            across = levels[:, 1] - levels[:, 0] + 1
-            self._maps += np.bincount(np.clip(across, 0, LEVELS), minlength=LEVELS + 1)
+    maps: dict[int, int] = dataclasses.field(default_factory=dict)
+
+    def add(self, range_m: float, nearest_mm: Iterable[int], farthest_mm: Iterable[int]) -> None:
+        """Counts maps by their least and greatest depth.
+
+        Args:
+            range_m: The depth of the greatest level.
+            nearest_mm: Of each map.
+            farthest_mm: Likewise.
+        """
+        ends = [[mm / 1000 for mm in pair] for pair in zip(nearest_mm, farthest_mm, strict=True)]
+        if not ends:
+            return
+        # Rounded to what the manifest holds: whoever counts its rows counts the same.
+        metres = np.array(ends, np.float32).astype(np.float64)
+        levels = np.rint(np.clip(metres * (LEVELS - 1) / range_m, 0, LEVELS - 1)).astype(np.int64)
+        across = np.clip(levels[:, 1] - levels[:, 0] + 1, 0, LEVELS)
+        self.merge(Levels(dict(Counter(across.tolist()))))
+
+    def merge(self, other: Levels) -> None:
+        """Takes in other maps."""
+        for across, count in other.maps.items():
+            self.maps[across] = self.maps.get(across, 0) + count
 
     def median(self) -> int | None:
-        """The median over all maps; None where there is no map."""
-        total = int(self._maps.sum())
-        if not total:
-            return None
-        return int(np.searchsorted(np.cumsum(self._maps), (total + 1) // 2))
+        """The median over all maps, the lower one of two; None where there is no map."""
+        wanted = (sum(self.maps.values()) + 1) // 2
+        seen = 0
+        for across in sorted(self.maps):
+            seen += self.maps[across]
+            if seen >= wanted:
+                return across
+        return None
 
 
 def loss(depth: dict[str, Any] | None) -> str:

@@ -165,6 +165,12 @@ def listed(output: str, job: Job) -> tuple[set[WorkUnit], list[str]]:
     return done, others
 
 
+def unit_named(name: str) -> WorkUnit | None:
+    """The unit that a file among the commit records is of, by its path; None if it is no record."""
+    match = _RECORD.fullmatch(name.removeprefix(f"{jobs.COMMITS}/"))
+    return WorkUnit.parse(match[1]) if match else None
+
+
 def damaged(output: str, job: Job, units: Iterable[WorkUnit]) -> dict[WorkUnit, DamagedError]:
     """What is wrong with the commit records of units that count as done, where something is."""
     found = {}

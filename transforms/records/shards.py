@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import dataclasses
 import re
+from collections.abc import Iterable
 
 from fgbg.files import storage
 from fgbg.files.ordered_map import in_order, threads_for
@@ -89,6 +90,24 @@ def _blocks(output: str, job: Job) -> list[Block]:
         return Block(unit, len(sizes), sum(sizes))
 
     return list(in_order(block, units, threads_for(output)))
+
+
+def planned(output: str, job: Job, blocks: Iterable[Block]) -> Plan:
+    """The plan that the stored one should be.
+
+    Args:
+        output: The data set.
+        job: Its job.
+        blocks: Of all units that are done.
+    """
+    blocks = list(blocks)
+    drawn = draw_up(job, blocks)
+    stored = read_plan(output)
+    kept = _as_stored(stored, blocks)
+    if kept is None or kept == drawn:
+        return drawn
+    # Dealt out otherwise than today's sizes would have it: right, if it was joined like that.
+    return kept if all(_is_recorded(output, shard) for shard in kept.shards) else drawn
 
 
 def _as_stored(stored: Plan | None, blocks: list[Block]) -> Plan | None:
@@ -212,6 +231,12 @@ def finish(output: str) -> Plan:
     return plan
 
 
+def forget(output: str, names: Iterable[str]) -> None:
+    """Takes back that shards are joined: `forget_lost` takes back their units."""
+    paths = [_record_path(output, name) for name in names]
+    storage.storage_for(output).delete_files(paths)
+
+
 def forget_lost(output: str, job: Job) -> int:
     """Takes back the commits of units whose records are nowhere any more: they are made again.
 
@@ -226,7 +251,10 @@ def forget_lost(output: str, job: Job) -> int:
     blocks = {storage.join(folder, name) for name in store.walk(folder)}
     committed = commit.committed(output, job)
     there = {unit for unit in committed if block_path(output, job, unit) in blocks}
+    # Of a complete data set the plan is drawn up again as it was: shards need not be joined anew.
     plan = read_plan(output)
+    if plan is None and len(committed) == job.units:
+        plan = draw_up(job, _blocks(output, job))
     if plan is not None:
         for shard in _joined(output, plan):
             there.update(block.unit for block in shard.blocks)

@@ -13,6 +13,7 @@ from fgbg.files import storage
 from fgbg.transforms import meter
 from fgbg.transforms.job import commit
 from fgbg.transforms.job import job as jobs
+from fgbg.transforms.job.job import Job
 from fgbg.transforms.job.work_unit import WorkUnit, sample_numbers
 from fgbg.transforms.pixels import allocation, codec, compositing, placement
 from fgbg.transforms.pixels.compositing import Background, Composed
@@ -80,6 +81,33 @@ def _foreground(output: str, version: str, number: int) -> Array:
     return codec.decode(storage.storage_for(path).read(path), path)
 
 
+def places_of(
+    job: Job, unit: WorkUnit, cutout: tuple[int, int]
+) -> tuple[list[int], tuple[int, int], list[Box]]:
+    """Where the foreground of a unit stands: a function of the job and of the cut-out's size.
+
+    Args:
+        job: The data set's job.
+        unit: The unit.
+        cutout: Width and height of the foreground as used.
+
+    Returns:
+        The numbers of the unit's samples; the foreground's width and height on the canvas; its
+        box in canvas pixels, per sample.
+    """
+    c = job.configuration
+    key = placement.generator_key(
+        c.seed,
+        job.backgrounds[unit.background - 1].sha256,
+        job.foregrounds[unit.foreground - 1].sha256,
+        unit.mirrored,
+    )
+    scale = placement.draw_scale(key, unit.round, c.fg_scale)
+    size = placement.scaled_size(cutout, c.canvas, scale)
+    numbers = list(sample_numbers(c.placements, c.mirror, unit))
+    return numbers, size, placement.places(key, numbers, size, c.canvas, c.truncation)
+
+
 def compose(
     output: str, version: str, unit: WorkUnit, backgrounds_kept: int = BACKGROUNDS_KEPT
 ) -> ComposedUnit:
@@ -97,17 +125,8 @@ def compose(
     if background.canvas.shape != (c.canvas[1], c.canvas[0], 3):
         raise ValueError(f"backgrounds/bg{unit.background}.jpg is not of the canvas' size")
     cutout = _foreground(output, version, unit.foreground)
-    key = placement.generator_key(
-        c.seed,
-        job.backgrounds[unit.background - 1].sha256,
-        job.foregrounds[unit.foreground - 1].sha256,
-        unit.mirrored,
-    )
-    scale = placement.draw_scale(key, unit.round, c.fg_scale)
-    size = placement.scaled_size((cutout.shape[1], cutout.shape[0]), c.canvas, scale)
+    numbers, size, places = places_of(job, unit, (cutout.shape[1], cutout.shape[0]))
     foreground = compositing.scale_foreground(cutout, size, unit.mirrored)
-    numbers = list(sample_numbers(c.placements, c.mirror, unit))
-    places = placement.places(key, numbers, size, c.canvas, c.truncation)
     keep_canvases = c.depth_model is not None
     composed = compositing.compose_unit(background, foreground, places, c.size, keep_canvases)
     return ComposedUnit(unit, numbers, places, composed)

@@ -31,43 +31,63 @@ _BLOCK, _REACH = 16, 2
 
 
 def check_pictures(
-    output: str, version: str, row: dict[str, Any], coded: dict[str, bytes]
+    output: str,
+    version: str,
+    row: dict[str, Any],
+    coded: dict[str, bytes],
+    with_background: bool = True,
 ) -> Iterator[tuple[str, str]]:
     """Checks the pictures of one sample.
 
     Args:
         output: The data set.
         version: The version of its job.
-        row: The sample's row of the manifest.
+        row: The sample's row of the manifest, as its commit record gives it.
         coded: Its pictures, as stored, by kind ("overlay", "mask", "depth").
+        with_background: Whether its background as used is whole, to compare the overlay with.
 
     Yields:
         Pairs of a kind and what is wrong with that picture.
     """
     job = jobs.read_cached(output, version)
-    c = job.configuration
-    images: dict[str, NDArray[Any]] = {}
     for kind in KINDS:
         if kind not in coded:
             continue
         data = coded[kind]
         meter.count("bytes", len(data))
-        if zlib.crc32(data) != row[f"{kind}_crc32"]:
-            yield kind, "its checksum is not the manifest's: the file has changed"
-        try:
-            images[kind] = decode(kind, data, c)
-        except ValueError as error:
-            yield kind, str(error)
-    if "mask" in images:
-        yield from (("mask", problem) for problem in _check_mask(images["mask"], row))
-    if "overlay" in images:
-        background = _background(output, version, row["bg"])
-        problem = _check_outside(images["overlay"], background, job, row)
+        problems = list(_check_picture(output, job, version, row, kind, data, with_background))
+        if zlib.crc32(data) == row[f"{kind}_crc32"]:
+            yield from ((kind, problem) for problem in problems)
+        else:  # one cause, however many are its consequences
+            seen = f" ({'; '.join(problems)})" if problems else ""
+            problem = f"its checksum is not that of its commit record: the file has changed{seen}"
+            yield kind, problem
+
+
+def _check_picture(
+    output: str,
+    job: Job,
+    version: str,
+    row: dict[str, Any],
+    kind: str,
+    data: bytes,
+    with_background: bool,
+) -> Iterator[str]:
+    """What is wrong with the pixels of a picture."""
+    c = job.configuration
+    try:
+        image = decode(kind, data, c)
+    except ValueError as error:
+        yield str(error)
+        return
+    if kind == "mask":
+        yield from _check_mask(image, row)
+    elif kind == "depth":
+        yield from _check_depth(depth_in_metres(image, c.depth_range_m), job, row)
+    elif with_background:
+        problem = _check_outside(image, _background(output, version, row["bg"]), job, row)
         if problem:
-            yield "overlay", problem
-    if "depth" in images:
-        metres = depth_in_metres(images["depth"], c.depth_range_m)
-        yield from (("depth", problem) for problem in _check_depth(metres, job, row))
+            yield problem
 
 
 def _check_mask(mask: Array, row: dict[str, Any]) -> Iterator[str]:
@@ -77,11 +97,11 @@ def _check_mask(mask: Array, row: dict[str, Any]) -> Iterator[str]:
     binary = (mask >= MASK_THRESHOLD).astype(np.uint8)
     area = cv2.countNonZero(binary)
     if area != row["mask_area"]:
-        yield f"has {area} pixels, the manifest says {row['mask_area']}"
+        yield f"has {area} pixels, the record says {row['mask_area']}"
     box = cv2.boundingRect(binary) if area else (0, 0, 0, 0)
     expected = (row["x"], row["y"], row["width"], row["height"])
     if tuple(box) != expected:
-        yield f"its box (x, y, width, height) is {tuple(box)}, the manifest says {expected}"
+        yield f"its box (x, y, width, height) is {tuple(box)}, the record says {expected}"
 
 
 @functools.lru_cache(maxsize=64)
@@ -137,4 +157,4 @@ def _check_depth(metres: NDArray[np.float32], job: Job, row: dict[str, Any]) -> 
         allowed = tolerance if what != "mean" or c.depth_format == "png16" else tolerance / 8
         cut = what == "mean" and row["depth_max_m"] > limit and value <= expected
         if abs(value - expected) > allowed and not cut:
-            yield f"its {what} is {value:.3f} m, the manifest says {expected:.3f} m"
+            yield f"its {what} is {value:.3f} m, the record says {expected:.3f} m"

@@ -11,81 +11,62 @@ from collections.abc import Iterator
 from typing import Any
 
 from fgbg.files import storage
-from fgbg.files.sealed import DamagedError
+from fgbg.transforms.dataset import layout
 from fgbg.transforms.dataset.record_samples import RecordReader
 from fgbg.transforms.dataset.sample import SampleError
-from fgbg.transforms.job import commit
-from fgbg.transforms.job import job as jobs
 from fgbg.transforms.job.job import BLOCKS, JOINING, RECORDS, SHARDS, Job
-from fgbg.transforms.job.work_unit import WorkUnit, unit_of_sample
+from fgbg.transforms.job.work_unit import WorkUnit
 from fgbg.transforms.records import example as tf_example
 from fgbg.transforms.records import shards
 from fgbg.transforms.records.description import descriptions
 from fgbg.transforms.records.file import RecordError
 from fgbg.transforms.records.plan import Plan
 from fgbg.transforms.records.record import of_record, to_record
+from fgbg.transforms.steps.problem import FOREIGN, PLAN, SHARD, SUMMARY, Problem
 from fgbg.transforms.steps.verify_pictures import check_pictures
 
-Problem = tuple[str, str]
 
-
-def check_rows(
-    output: str, version: str, rows: list[dict[str, Any]], reader: RecordReader | None
+def check_unit(
+    version: str,
+    reader: RecordReader,
+    unit: WorkUnit,
+    rows: list[dict[str, Any]],
+    sizes: dict[str, int],
+    with_background: bool,
 ) -> Iterator[Problem]:
-    """Checks the records of some rows, unit by unit.
+    """Checks the records of a unit.
 
     Args:
-        output: The data set.
-        version: The version of its job.
-        rows: Rows of the manifest, whole units of them.
-        reader: Of the data set; None where no plan of its shards is there.
-
-    Yields:
-        Pairs of a file and what is wrong with it.
+        version: The version of the data set's job.
+        reader: Of the data set.
+        unit: The unit, one of the reader's places.
+        rows: Its rows, as its commit record gives them.
+        sizes: Bytes of its pictures by kind; they are added to.
+        with_background: Whether its background as used is whole.
     """
-    job = jobs.read_cached(output, version)
-    c = job.configuration
-    by_unit: dict[WorkUnit, list[tuple[int, dict[str, Any]]]] = {}
-    for row in rows:
-        try:
-            unit, i = unit_of_sample(c.placements, c.mirror, row["bg"], row["fg"], row["number"])
-        except ValueError as error:
-            yield row["key"], str(error)
-            continue
-        by_unit.setdefault(unit, []).append((i, row))
-    for unit, members in by_unit.items():
-        if reader is None or unit not in reader.places:
-            yield unit.name, "is in the manifest, but in no shard"
-            continue
-        yield from _check_unit(version, reader, unit, members)
-
-
-def _check_unit(
-    version: str, reader: RecordReader, unit: WorkUnit, members: list[tuple[int, dict[str, Any]]]
-) -> Iterator[Problem]:
     try:
         frames = reader.frames(unit)
-    except (SampleError, DamagedError, FileNotFoundError):
-        return  # told once for the shard; the commit records are checked elsewhere
-    for i, row in members:
-        frame = frames[i]
-        file, index = frame.shard.path, frame.index
-        if row["overlay"] != frame.name:
-            yield row["key"], f"is {row['overlay']} by the manifest, and {frame.name} by the plan"
+    except (SampleError, OSError):
+        return  # told once for the shard
+    for row, frame in zip(rows, frames, strict=True):
+        file, index, shard = frame.shard.path, frame.index, frame.shard.name
         try:
             data = frame.data()
             record = of_record(data)
         except RecordError as error:
-            yield file, str(error)
+            yield Problem(file, str(error), SHARD, shard)
             continue
         except ValueError as error:
-            yield file, f"record {index}: {error}"
+            yield Problem(file, f"record {index}: {error}", SHARD, shard)
             continue
-        for kind, problem in check_pictures(reader.output, version, row, record.pictures):
-            yield file, f"record {index}: {kind}: {problem}"
+        for kind, size in ((kind, len(data)) for kind, data in record.pictures.items()):
+            sizes[kind] = sizes.get(kind, 0) + size
+        checked = check_pictures(reader.output, version, row, record.pictures, with_background)
+        for kind, problem in checked:
+            yield Problem(file, f"record {index}: {kind}: {problem}", SHARD, shard)
         expected = to_record(reader.job, row, record.overlay, record.mask_png, record.depth_png)
         for problem in _differences(data, expected):
-            yield file, f"record {index}: {problem}"
+            yield Problem(file, f"record {index}: {problem}", SHARD, shard)
 
 
 def _differences(found: bytes, expected: bytes) -> Iterator[str]:
@@ -95,7 +76,7 @@ def _differences(found: bytes, expected: bytes) -> Iterator[str]:
     ours, theirs = tf_example.decode(expected), tf_example.decode(found)
     for name in sorted(ours | theirs):
         if ours.get(name) != theirs.get(name):
-            yield f"{name} is {_show(theirs.get(name))}, the manifest gives {_show(ours.get(name))}"
+            yield f"{name} is {_show(theirs.get(name))}, its row gives {_show(ours.get(name))}"
 
 
 def _show(values: list[Any] | None) -> str:
@@ -104,33 +85,42 @@ def _show(values: list[Any] | None) -> str:
     return str([f"{len(v)} bytes" if isinstance(v, bytes) and len(v) > 99 else v for v in values])
 
 
-def check_shards(output: str, job: Job, splits: dict[str, int]) -> Iterator[Problem]:
+def differing_values(found: Any, expected: Any, where: str = "") -> Iterator[str]:
+    """Where two JSON values differ."""
+    if isinstance(found, dict) and isinstance(expected, dict):
+        for name in found.keys() | expected.keys():
+            yield from differing_values(found.get(name), expected.get(name), f"{where}/{name}")
+    elif found != expected:
+        yield f"{where.strip('/') or 'it'} is {found!r}, not {expected!r}"
+
+
+def check_shards(output: str, job: Job, expected: Plan | None) -> Iterator[Problem]:
     """What no single record shows: missing, stray and unfinished files, sizes, descriptions.
 
     Args:
         output: The data set.
         job: Its job.
-        splits: Rows of the manifest in every split that has any.
+        expected: The plan of what is committed; None where commit records are damaged.
     """
     plan = shards.read_plan(output)
     if plan is None:
-        yield SHARDS, "there is no plan of the shards: run fgbg generate again"
+        yield Problem(f"{SHARDS}/plan.json", "the plan of the shards is missing or damaged", PLAN)
+        plan = expected
+    elif expected is not None and plan != expected:
+        yield Problem(f"{SHARDS}/plan.json", "is not the plan of the units that are done", PLAN)
+        plan = expected
+    if plan is None:
         return
     store = storage.storage_for(output)
-    records: dict[str, int] = {}
     for shard in plan.shards:
-        records[shard.split] = records.get(shard.split, 0) + shard.records
         size = store.size(storage.join(output, shard.path))
         if size is None:
-            yield shard.path, "missing: fgbg generate makes it again"
+            yield Problem(shard.path, "missing", SHARD, shard.name)
         elif size != shard.bytes:
-            yield shard.path, f"has {size} bytes, not {shard.bytes}"
+            problem = f"has {size} bytes, not {shard.bytes}"
+            yield Problem(shard.path, problem, SHARD, shard.name)
         elif not shards.is_joined(output, shard):
-            yield shard.path, "its shard record is missing or another's"
-    if records != splits:
-        yield RECORDS, f"the shards hold {records} records, the manifest has {splits}"
-    if plan.units() != commit.committed(output, job):
-        yield SHARDS, "the shards do not hold just the units that are committed: run again"
+            yield Problem(shard.path, "its shard record is missing or another's", SHARD, shard.name)
     yield from _check_descriptions(output, job, plan)
     yield from _strays(output, plan)
 
@@ -141,25 +131,18 @@ def _check_descriptions(output: str, job: Job, plan: Plan) -> Iterator[Problem]:
         path = f"{RECORDS}/{name}"
         try:
             found = store.read(storage.join(output, path))
-        except FileNotFoundError:
-            yield path, "missing"
+        except OSError as error:
+            missing = isinstance(error, FileNotFoundError)
+            yield Problem(path, "missing" if missing else f"cannot be read: {error}", SUMMARY)
             continue
         if found == expected:
             continue
         try:
-            differing = sorted(_differing(json.loads(found), json.loads(expected)))
+            differing = sorted(differing_values(json.loads(found), json.loads(expected)))
         except ValueError:
             differing = []
-        yield path, "does not describe these shards" + "".join(f"; {d}" for d in differing[:5])
-
-
-def _differing(found: Any, expected: Any, where: str = "") -> Iterator[str]:
-    """Where two JSON values differ."""
-    if isinstance(found, dict) and isinstance(expected, dict):
-        for name in found.keys() | expected.keys():
-            yield from _differing(found.get(name), expected.get(name), f"{where}/{name}")
-    elif found != expected:
-        yield f"{where.strip('/') or 'it'} is {found!r}, not {expected!r}"
+        problem = "does not describe these shards" + "".join(f"; {d}" for d in differing[:5])
+        yield Problem(path, problem, SUMMARY)
 
 
 def _strays(output: str, plan: Plan) -> Iterator[Problem]:
@@ -167,8 +150,9 @@ def _strays(output: str, plan: Plan) -> Iterator[Problem]:
     known = {shard.name for shard in plan.shards}
     known |= {"features.json", "schema.pbtxt", shards.DATASET_INFO}
     for name in store.walk(storage.join(output, RECORDS)):
-        if name not in known:
-            yield f"{RECORDS}/{name}", "belongs to no shard of the data set"
+        if name not in known and layout.belongs(None, f"{RECORDS}/{name}"):
+            problem = "belongs to no shard of the data set; it is left alone"
+            yield Problem(f"{RECORDS}/{name}", problem, FOREIGN)
     for folder in (BLOCKS, JOINING) if plan.complete else (JOINING,):
         for name in store.walk(storage.join(output, folder)):
-            yield f"{folder}/{name}", "is left from joining the shards: run fgbg generate again"
+            yield Problem(f"{folder}/{name}", "is left from joining the shards", SUMMARY)

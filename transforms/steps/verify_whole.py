@@ -1,105 +1,223 @@
-"""Verify: what no single sample shows, of a data set as a whole."""
+"""Verify: what no single background shows, of a data set as a whole."""
 
 from __future__ import annotations
 
-from collections import Counter
+import json
 from collections.abc import Iterator
 from typing import Any
 
 from fgbg.files import storage
-from fgbg.transforms.dataset import manifest
+from fgbg.files.sealed import DamagedError
+from fgbg.transforms.dataset import catalogue, drawings, generation, layout
+from fgbg.transforms.dataset.card import card
+from fgbg.transforms.dataset.generation import Totals
 from fgbg.transforms.job import commit
 from fgbg.transforms.job import job as jobs
-from fgbg.transforms.job.job import ERRORS, GENERATION, Job
-from fgbg.transforms.steps.verify import stray_files
-from fgbg.transforms.steps.verify_records import check_shards
+from fgbg.transforms.job.job import CARD, ERRORS, GENERATION, JOB_FILE, JOB_SPARE, Job
+from fgbg.transforms.job.work_unit import WorkUnit
+from fgbg.transforms.records.plan import Plan
+from fgbg.transforms.steps.problem import (
+    DRAWINGS,
+    FOREIGN,
+    INPUT_SUMS,
+    JOB,
+    MISSING,
+    ORIGINALS,
+    OTHER_JOB,
+    SUMMARY,
+    Problem,
+)
+from fgbg.transforms.steps.verify_records import differing_values
+
+_SHOWN = 3
 
 
-def check_whole(
-    output: str, job: Job, local: str, generation: dict[str, Any], size: int
-) -> list[tuple[str, str]]:
-    """What no single row shows: counts, keys, splits, sums, commit records.
+def check_job(output: str, job: Job) -> list[Problem]:
+    """The two files that hold the job, and whether the commit records are of it.
+
+    Args:
+        output: The data set.
+        job: Its job, as it was read.
+    """
+    found = []
+    store = storage.storage_for(output)
+    others = {}
+    for name in (JOB_FILE, JOB_SPARE):
+        path = storage.join(output, name)
+        try:
+            data = store.read(path)
+            stored = Job.from_bytes(data, path)
+        except FileNotFoundError:
+            found.append(Problem(name, "missing", JOB))
+        except DamagedError as error:
+            found.append(Problem(name, error.problem, JOB))
+        except (OSError, ValueError) as error:
+            found.append(Problem(name, f"cannot be read: {error}", JOB))
+        else:
+            if stored != job:
+                others[name] = stored
+            elif data != job.to_bytes():
+                found.append(Problem(name, "is not as it was written", JOB))
+    for name, stored in others.items():
+        ours, theirs = (len(commit.committed(output, j)) for j in (job, stored))
+        found.append(
+            Problem(
+                f"{JOB_FILE} and {name}",
+                f"are different jobs ({_differences(job, stored)}); {ours} commit records are of "
+                f"the first, {theirs} of the second: a run that was cut off goes on with fgbg "
+                "generate; if one was edited, copy the right one over the other",
+                OTHER_JOB,
+            )
+        )
+    return found
+
+
+def _differences(job: Job, other: Job) -> str:
+    first, second = (json.loads(j.to_bytes()) for j in (job, other))
+    found = sorted(differing_values(second, first))
+    kept = [d for d in found if not d.startswith("crc32")][:_SHOWN]
+    return "; ".join(d if len(d) < 200 else f"{d[:200]}..." for d in kept)
+
+
+def check_commits(output: str, job: Job) -> tuple[set[WorkUnit], list[Problem]]:
+    """The commit records by their names: the units that have one, and what is wrong."""
+    units, others = commit.listed(output, job)
+    lost = [unit for name in others if (unit := commit.unit_named(name)) and unit not in units]
+    if lost:
+        return units, [
+            Problem(
+                jobs.COMMITS,
+                f"{len(lost):,} records are of another job than {JOB_FILE}, the first is of "
+                f"{min(lost).name}: seed, inputs' hashes or another option of the job was edited, "
+                "or the records are another data set's. Put back the right job or records; or let "
+                "fgbg generate make these units of the job that is there",
+                OTHER_JOB,
+            )
+        ]
+    problem = "is no commit record of this job, but another one's, a copy or somebody's file"
+    found = [Problem(name, f"{problem}; it is left alone", FOREIGN) for name in others]
+    failed = commit.failed(output)
+    if len(units | failed) != job.units or failed:
+        found.append(
+            Problem(
+                jobs.COMMITS,
+                f"{len(units)} of {job.units} units are done, {len(failed)} failed: fgbg generate "
+                "makes what is missing",
+                MISSING,
+            )
+        )
+    return units, found
+
+
+def check_inputs(output: str, job: Job) -> tuple[frozenset[str], list[Problem]]:
+    """The inputs as used: those that are not what they were, and what is wrong."""
+    try:
+        recorded = catalogue.read_recorded_inputs(output)
+    except FileNotFoundError:
+        return frozenset(), [Problem(jobs.INPUTS, "missing", INPUT_SUMS)]
+    except DamagedError as error:
+        return frozenset(), [Problem(jobs.INPUTS, error.problem, INPUT_SUMS)]
+    wrong = catalogue.wrong_inputs(output, job, recorded, whole=True)
+    entries = catalogue.input_files(job)
+    found = []
+    for name, problem in wrong.items():
+        kind, entry = entries[name]
+        found.append(
+            Problem(
+                name,
+                f"{problem}; it was made of {entry.file}: fgbg generate --{kind}s FOLDER --output "
+                f"{output}, with the options that made the data set, stores it again",
+                ORIGINALS,
+            )
+        )
+    return frozenset(wrong), found
+
+
+def check_beside(
+    output: str, job: Job, totals: Totals | None, plan: Plan | None
+) -> Iterator[Problem]:
+    """What stands beside the samples, against what job and commit records give.
 
     Args:
         output: The data set.
         job: Its job.
-        local: A local copy of its manifest.
-        generation: The content of its generation.json.
-        size: Bytes of the pictures that were read.
-
-    Returns:
-        Pairs of a file, or a key, and what is wrong with it.
+        totals: Over all commit records; None where some are lost: then sums are not looked at.
+        plan: The plan that the shards should have; None for image files, or where it is not known.
     """
-    columns = manifest.columns(local, ["key", "split", "bg", "mask_area"])
-    in_records = job.configuration.in_records
-    splits = dict(Counter(columns["split"]))
-    return [
-        *(check_shards(output, job, splits) if in_records else ()),
-        *_check_counts(output, job, columns, generation, size),
-        *_check_keys(columns),
-        *_check_splits(job, columns),
-        *_check_commits(output, job),
-        *_files_without_rows(output, job, columns),
-    ]
+    errors, failed = generation.errors(output, job)
+    found = _read(output, ERRORS)
+    if found != errors:
+        problem = "missing" if found is None else "does not name just the units that failed"
+        yield Problem(ERRORS, problem, SUMMARY)
+    try:
+        stored: dict[str, Any] | None = generation.read(output)
+    except FileNotFoundError:
+        yield Problem(GENERATION, "missing", SUMMARY)
+        stored = None
+    except (OSError, ValueError) as error:
+        yield Problem(GENERATION, f"cannot be read: {error}", SUMMARY)
+        stored = None
+    expected = generation.content(job, totals or Totals(), failed, plan, {})
+    if stored is not None:
+        yield from _check_generation(stored, expected, sums=totals is not None)
+    if totals is not None:
+        found = _read(output, CARD)
+        if found != card(job, expected).encode():
+            problem = "missing" if found is None else "is not the card of this data set"
+            yield Problem(CARD, problem, SUMMARY)
 
 
-def _check_counts(
-    output: str, job: Job, columns: dict[str, list[Any]], generation: dict[str, Any], size: int
-) -> Iterator[tuple[str, str]]:
-    rows = len(columns["key"])
-    counts = generation["counts"]
-    if counts["samples"] != rows:
-        yield GENERATION, f"says {counts['samples']} samples, the manifest has {rows}"
-    if rows != job.samples:
-        yield ERRORS, f"{job.samples - rows} of {job.samples} samples were not made; run again"
-    if sum(generation["bytes"].values()) != size:
-        expected = sum(generation["bytes"].values())
-        yield GENERATION, f"says {expected} bytes of pictures, {size} were read"
-    by_split = Counter(columns["split"])
-    for name, count in counts["splits"].items():
-        if by_split[name] != count:
-            yield GENERATION, f"says {count} samples in {name}, the manifest has {by_split[name]}"
-    width, height = job.configuration.size
-    pixels = rows * width * height
-    mean = 255 * sum(columns["mask_area"]) / pixels if pixels else 0.0
-    stated = generation["statistics"]["mask"]["mean"]
-    if abs(mean - stated) > 1e-6:
-        yield GENERATION, f"says the masks' mean is {stated}, the manifest's areas give {mean}"
+_OF_SUMS = {"counts", "bytes", "statistics", "shards"}
 
 
-def _check_keys(columns: dict[str, list[Any]]) -> Iterator[tuple[str, str]]:
-    for key, times in Counter(columns["key"]).items():
-        if times > 1:
-            yield key, f"is in the manifest {times} times"
+def _check_generation(
+    stored: dict[str, Any], expected: dict[str, Any], sums: bool
+) -> Iterator[Problem]:
+    """One problem for each section of generation.json that is not what it should be."""
+    wanted = json.loads(json.dumps(expected))
+    for name in sorted((stored.keys() | wanted.keys()) - {"versions", "timings"}):
+        if name in _OF_SUMS and not sums:
+            continue
+        if name not in stored or name not in wanted:
+            problem = f"has no {name}" if name in wanted else f"has {name}, which is not fgbg's"
+            yield Problem(GENERATION, problem, SUMMARY)
+            continue
+        differing = sorted(differing_values(stored[name], wanted[name], name))
+        if differing:
+            first = differing[0] if len(differing[0]) < 300 else f"{differing[0][:300]}..."
+            more = f", and {len(differing) - 1} more" if len(differing) > 1 else ""
+            yield Problem(GENERATION, f"{first}{more}", SUMMARY)
+    for name, problem in generation.wrong_of_the_runs(stored):
+        yield Problem(GENERATION, f"{name} {problem}", SUMMARY)
 
 
-def _check_splits(job: Job, columns: dict[str, list[Any]]) -> Iterator[tuple[str, str]]:
-    for background, split in sorted(set(zip(columns["bg"], columns["split"], strict=True))):
-        expected = job.backgrounds[background - 1].split
-        if split != expected:
-            yield f"bg{background}", f"has samples in split {split}, it belongs to {expected}"
+def _read(output: str, name: str) -> bytes | None:
+    path = storage.join(output, name)
+    try:
+        return storage.storage_for(path).read(path)
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        return str(error).encode()  # a folder of that name, or one not to be read
 
 
-def _check_commits(output: str, job: Job) -> Iterator[tuple[str, str]]:
-    units, others = commit.listed(output, job)
-    for name in others:
-        yield name, "is no commit record of this job: of another one, a copy, or somebody's file"
-    damaged = commit.damaged(output, job, units)
-    for error in damaged.values():
-        name = error.path.removeprefix(output).lstrip("/")
-        yield name, f"{error.problem}; fgbg generate makes its unit again"
-    done = len(units) - len(damaged)
-    failed = len(commit.failed(output))
-    if done != job.units or failed:
-        yield jobs.COMMITS, f"{done} of {job.units} units are done, {failed} failed; run again"
+def check_drawings(output: str) -> Iterator[Problem]:
+    """Report and sheets, as they were drawn."""
+    for name, problem in drawings.wrong(output).items():
+        yield Problem(name, f"{problem}; fgbg report {output} draws again", DRAWINGS)
 
 
-def _files_without_rows(
-    output: str, job: Job, columns: dict[str, list[Any]]
-) -> Iterator[tuple[str, str]]:
-    """Samples of backgrounds that have no row at all; the others are checked with their rows."""
-    in_records = job.configuration.in_records
-    seen = set() if in_records else {f"bg{number}" for number in columns["bg"]}
-    for name in storage.storage_for(output).children(output):
-        if name.startswith("bg") and name[2:].isdecimal() and name not in seen:
-            yield from stray_files(output, int(name[2:]), set())
+def check_foreign(output: str, job: Job) -> Iterator[Problem]:
+    """Files that fgbg did not write, but in the backgrounds' folders, which are looked at apart."""
+    own = {f"bg{number}" for number in range(1, len(job.backgrounds) + 1)}
+    store = storage.storage_for(output)
+    files = set(store.files(output))
+    for child in store.children(output):
+        if (child in own and not job.in_records) or child == layout.WORK:
+            continue
+        inside = (f"{child}/{name}" for name in store.walk(storage.join(output, child)))
+        for name in [child] if child in files else inside:
+            if not layout.belongs(job, name):
+                yield Problem(name, "is no file of this data set; it is left alone", FOREIGN)
+    for name in layout.foreign_in_work(output, job):
+        yield Problem(name, "is no file of fgbg; it is left alone", FOREIGN)

@@ -103,7 +103,7 @@ DAMAGE: dict[str, tuple[Callable[[Path], object], list[str]]] = {
     ),
     "another box": (
         edit_record(4, lambda f: f | {"image/object/bbox/xmin": [0.015625]}),
-        [f"{SHARD}: record 4: image/object/bbox/xmin is [0.015625], the manifest gives ["],
+        [f"{SHARD}: record 4: image/object/bbox/xmin is [0.015625], its row gives ["],
     ),
     "another checksum inside": (
         edit_record(2, lambda f: f | {"image/key/sha256": [b"0" * 64]}),
@@ -113,10 +113,13 @@ DAMAGE: dict[str, tuple[Callable[[Path], object], list[str]]] = {
         edit_record(7, mask_of_another),
         [f"{SHARD}: record 7"],
     ),
-    "a row's area": (edit_row("bg2/fg_1/2", mask_area=7), ["pixels, the manifest says 7"]),
+    "a row's area": (
+        edit_row("bg2/fg_1/2", mask_area=7),
+        ["the first is bg2/fg_1/2: mask_area is 7, not "],
+    ),
     "a row's record": (
         edit_row("bg2/fg_1/2", overlay="tfrecord/fgbg-train.tfrecord-00000-of-00003#99"),
-        ["bg2/fg_1/2: is tfrecord/fgbg-train.tfrecord-00000-of-00003#99 by the manifest"],
+        ["bg2/fg_1/2: overlay is 'tfrecord/fgbg-train.tfrecord-00000-of-00003#99', not "],
     ),
     "a stray shard": (
         lambda o: shutil.copy(o / SHARD, o / f"{SHARD[:-1]}9"),
@@ -131,7 +134,7 @@ DAMAGE: dict[str, tuple[Callable[[Path], object], list[str]]] = {
     ),
     "files of image form": (
         lambda o: (o / "bg1").mkdir() or (o / "bg1" / "x.jpg").write_bytes(b""),
-        ["bg1/x.jpg: belongs to no row"],
+        ["bg1/x.jpg: is no file of this data set; it is left alone"],
     ),
     "a lost shard record": (
         lambda o: (o / "_work/shards" / f"{Path(SHARD).name}.json").unlink(),
@@ -139,7 +142,7 @@ DAMAGE: dict[str, tuple[Callable[[Path], object], list[str]]] = {
     ),
     "a lost plan": (
         lambda o: (o / "_work/shards/plan.json").unlink(),
-        ["_work/shards: there is no"],
+        ["_work/shards/plan.json: the plan of the shards is missing"],
     ),
     "wrong counts for TFDS": (
         info(lambda i: i["splits"][0].update(shardLengths=["1"])),
@@ -155,7 +158,7 @@ DAMAGE: dict[str, tuple[Callable[[Path], object], list[str]]] = {
     ),
     "wrong bytes": (
         lambda o: edit_generation(o, lambda g: g["bytes"].update(mask=1)),
-        ["bytes of pictures"],
+        ["generation.json: bytes/mask is 1, not "],
     ),
     "a lost commit record": (
         lambda o: commit_file(o, "bg1/fg_1/as_given_0").unlink(),

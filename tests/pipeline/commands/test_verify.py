@@ -64,55 +64,62 @@ DAMAGE: dict[str, tuple[Callable[[Path], object], str]] = {
     ),
     "an empty file": (
         same_checksum("mask", MASK, b""),
-        f"{MASK}: cannot be decoded (0 bytes)",
+        f"{MASK}: its checksum is not that of its commit record: the file has changed (cannot be "
+        "decoded (0 bytes))",
     ),
     "a picture of another size": (
         same_checksum("overlay", OVERLAY, SMALL),
-        f"{OVERLAY}: has shape (16, 32, 3), not (32, 32, 3)",
+        "has changed (has shape (16, 32, 3), not (32, 32, 3))",
     ),
-    "a mask that is not binary": (same_checksum("mask", MASK, GREY), f"{MASK}: not binary"),
+    "a mask that is not binary": (same_checksum("mask", MASK, GREY), "has changed (not binary"),
     "a mask of another area": (
         same_checksum("mask", MASK, jpeg(np.zeros((32, 32), np.uint8))),
-        f"{MASK}: has 0 pixels",
+        "has changed (has 0 pixels",
     ),
-    "a wrong area": (edit_row("bg2/fg_1/2", mask_area=7), "pixels, the manifest says 7"),
-    "a wrong box": (edit_row("bg2/fg_1/2", x=31), f"{MASK}: its box (x, y, width, height) is"),
+    "a wrong area": (
+        edit_row("bg2/fg_1/2", mask_area=7),
+        "the first is bg2/fg_1/2: mask_area is 7, not ",
+    ),
+    "a wrong box": (
+        edit_row("bg2/fg_1/2", x=31),
+        "1 of 36 rows is not what the commit records give, in x;",
+    ),
     "a change outside the foreground": (paint_outside, "outside the foreground"),
     "the overlay of another background": (
         lambda o: same_checksum("overlay", OVERLAY, (o / "bg3/fg_2/overlay/4.jpg").read_bytes())(o),
-        f"{OVERLAY}: differs from its background",
+        "has changed (differs from its background",
     ),
     "a file without a row": (
         lambda o: shutil.copy(o / OVERLAY, o / "bg1/fg_2/overlay/99.jpg"),
-        "bg1/fg_2/overlay/99.jpg: belongs to no row",
+        "bg1/fg_2/overlay/99.jpg: is no file of this data set; it is left alone",
     ),
     "a background without a row": (
         lambda o: shutil.copytree(o / "bg1", o / "bg17"),
-        "bg17/fg_1/mask/1.jpg: belongs to no row",
+        "bg17/fg_1/mask/1.jpg: is no file of this data set; it is left alone",
     ),
     "a row too few": (
         lambda o: edit_manifest(o, lambda rows: rows[:-1]),
-        "samples, the manifest has 33",
+        "manifest.parquet: has 33 rows in 3 groups, not those of the commit records",
     ),
     "a row twice": (
         lambda o: edit_manifest(o, lambda rows: [*rows, rows[0]]),
-        "bg1/fg_1/1: is in the manifest 2 times",
+        "manifest.parquet: has 39 rows in 3 groups",
     ),
     "a background in two splits": (
         edit_row("bg2/fg_1/2", split="test"),
-        "bg2: has samples in split test, it belongs to train",
+        "bg2/fg_1/2: split is 'test', not 'train'",
     ),
     "a wrong count": (
         lambda o: edit_generation(o, lambda g: g["counts"].update(samples=1)),
-        "generation.json: says 1 samples, the manifest has 36",
+        "generation.json: counts/samples is 1, not 36",
     ),
     "wrong bytes": (
         lambda o: edit_generation(o, lambda g: g["bytes"].update(mask=1)),
-        "bytes of pictures",
+        "generation.json: bytes/mask is 1, not ",
     ),
     "a wrong mean": (
         lambda o: edit_generation(o, lambda g: g["statistics"]["mask"].update(mean=1)),
-        "generation.json: says the masks' mean is 1",
+        "generation.json: statistics/mask/mean is 1, not ",
     ),
     "a lost commit record": (
         lambda o: commit_file(o, "bg1/fg_1/as_given_0").unlink(),
@@ -143,6 +150,7 @@ def test_damage_is_found_and_named(name, small_data_set, tmp_path, capsys, in_pr
 def test_what_is_no_data_set_is_wrong_use(path, words, small_data_set, tmp_path, capsys):
     shutil.copytree(small_data_set, tmp_path / "unfinished")
     (tmp_path / "unfinished" / "manifest.parquet").unlink()
+    commit_file(tmp_path / "unfinished", "bg1/fg_1/as_given_0").unlink()
     assert main(["verify", str(tmp_path / path)]) == 2
     assert words in capsys.readouterr().err
 
@@ -160,8 +168,8 @@ def test_an_incomplete_data_set_is_not_clean(small_data_set, tmp_path, capsys):
     summarise(str(output))
     assert main(["verify", str(output)]) == 1
     text = capsys.readouterr().out
-    assert "3 of 36 samples were not made" in text
-    assert "bg3/fg_2/overlay/4.jpg: belongs to no row" in text
+    assert "11 of 12 units are done, 1 failed" in text
+    assert "bg3/fg_2/overlay/4.jpg: is of a unit that is not done" in text
 
 
 def test_what_a_process_read_before_it_died_is_not_counted_twice(

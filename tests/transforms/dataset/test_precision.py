@@ -23,12 +23,15 @@ LOSS = re.compile(
 
 
 def test_levels_are_counted_without_keeping_them():
-    levels = Levels(10.0)
+    levels = Levels()
     assert levels.median() is None
-    levels.add([0.0, 1.0, None], [10.0, 1.0, None])
-    levels.add([2.0], [2.0 + 36 * 10 / 255])
+    levels.add(10.0, [], [])
+    levels.add(10.0, [0, 1000], [10_000, 1000])
+    more = Levels()
+    more.add(10.0, [2000], [2000 + 36 * 10_000 // 255])
+    levels.merge(more)
     assert levels.median() == 37
-    levels.add([0.0] * 9, [50.0] * 9)  # beyond the range: cut off
+    levels.add(10.0, [0] * 9, [50_000] * 9)  # beyond the range: cut off
     assert levels.median() == 256
 
 

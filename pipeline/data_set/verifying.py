@@ -1,0 +1,173 @@
+"""A data set verified on all cores: what is wrong with it, in the order of its files."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import tempfile
+
+from fgbg.files import storage
+from fgbg.pipeline.exit_codes import UserError
+from fgbg.pipeline.progress import Progress
+from fgbg.pipeline.workers.slices import run_slices
+from fgbg.transforms.dataset import generation, manifest
+from fgbg.transforms.dataset.generation import Totals
+from fgbg.transforms.job import commit
+from fgbg.transforms.job import job as jobs
+from fgbg.transforms.job.job import GENERATION, Job
+from fgbg.transforms.job.work_unit import WorkUnit
+from fgbg.transforms.records import shards
+from fgbg.transforms.records.plan import Block, Plan
+from fgbg.transforms.steps.problem import OTHER_JOB, SUMMARY, Problem
+from fgbg.transforms.steps.verify import read_found
+from fgbg.transforms.steps.verify_background import Found, Given, groups_of
+from fgbg.transforms.steps.verify_manifest import as_problem, open_manifest
+from fgbg.transforms.steps.verify_recompute import Recompute, spread
+from fgbg.transforms.steps.verify_records import check_shards
+from fgbg.transforms.steps.verify_whole import (
+    check_beside,
+    check_commits,
+    check_drawings,
+    check_foreign,
+    check_inputs,
+    check_job,
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class Verified:
+    """What verify found.
+
+    Attributes:
+        problems: What is wrong, sorted.
+        samples: Number of samples of the units that are done.
+        composed: Number of units that were composed again.
+    """
+
+    problems: list[Problem]
+    samples: int
+    composed: int
+
+
+def open_job(output: str, repair: bool = False) -> Job:
+    """The job of a data set that some run has brought to its end, be all of it there or not.
+
+    Args:
+        output: The data set's folder, local or gs://.
+        repair: Whether one that is not finished will do.
+
+    Raises:
+        UserError: There is none, or it is not finished.
+    """
+    try:
+        job = jobs.read(output)
+    except ValueError as error:
+        raise UserError(str(error)) from error
+    if job is None:
+        raise UserError(f"{output}: no data set of fgbg (no {jobs.JOB_FILE})")
+    store = storage.storage_for(output)
+    beside = (GENERATION, manifest.MANIFEST)
+    lacking = [name for name in beside if not store.exists(storage.join(output, name))]
+    if lacking and not repair:
+        ended = commit.committed(output, job) | commit.failed(output)
+        if len(ended) < job.units:
+            raise UserError(
+                f"{output}: the data set is not finished; run fgbg generate again to finish it"
+            )
+    return job
+
+
+def verify(
+    output: str, job: Job, workers: int, recompute: int | None, depth_path: str | None
+) -> Verified:
+    """Reads everything back and compares it with what the job gives.
+
+    Args:
+        output: The data set.
+        job: Its job.
+        workers: Number of processes.
+        recompute: How many units to compose again; None: all.
+        depth_path: Where the depth network is, to compare depth too; None: it is not compared.
+    """
+    problems = check_job(output, job)
+    if any(p.cure == OTHER_JOB for p in problems):
+        return Verified(problems, 0, 0)
+    done, found = check_commits(output, job)
+    problems += found
+    if any(p.cure == OTHER_JOB for p in problems):
+        return Verified(problems, 0, 0)
+    wrong_inputs, found = check_inputs(output, job)
+    problems += found
+    chosen = None if recompute is None else spread(job, recompute)
+    again = Recompute(chosen, _same_versions(output), depth_path)
+    totals, blocks = Totals(), []
+    with manifest.local_copy(output, missing_ok=True) as local:
+        groups, found = _groups(job, done, local)
+        problems += found
+        rows = local if groups is not None else None
+        given = Given(output, jobs.version(job), rows, wrong_inputs, again)
+        on_backgrounds, found = _run(given, job, workers)
+        problems += found
+    for one in on_backgrounds:
+        problems += one.problems
+        totals.merge(one.totals)
+        blocks += [Block(WorkUnit.parse(name), *numbers) for name, *numbers in one.blocks]
+    problems += as_problem((one.manifest for one in on_backgrounds if one.manifest), totals.samples)
+    # Units that failed are no loss: the summary was made without them.
+    lost = totals.units + len(commit.failed(output) - done) < job.units
+    plan: Plan | None = None
+    if job.in_records:
+        plan = shards.planned(output, job, blocks) if blocks and not lost else None
+        problems += check_shards(output, job, plan)
+    problems += check_beside(output, job, None if lost else totals, plan)
+    problems += check_drawings(output)
+    problems += check_foreign(output, job)
+    composed = job.units if chosen is None else len(chosen)
+    return Verified(sorted(problems), totals.samples, composed)
+
+
+def _same_versions(output: str) -> bool:
+    """Whether the libraries of today made the data set, so that all bytes must be the same."""
+    try:
+        return generation.read(output).get("versions") == generation.versions()
+    except (OSError, ValueError):
+        return False
+
+
+def _groups(
+    job: Job, done: set[WorkUnit], local: str
+) -> tuple[dict[int, int] | None, list[Problem]]:
+    """The manifest's row group of each background; None, and why, where there are other rows."""
+    sizes, problems = open_manifest(local)
+    if sizes is None:
+        return None, problems
+    groups = groups_of(job, done, sizes)
+    if groups is None:
+        problem = f"has {sum(sizes)} rows in {len(sizes)} groups, not those of the commit records"
+        problems = [Problem(manifest.MANIFEST, problem, SUMMARY)]
+    return groups, problems
+
+
+def _run(given: Given, job: Job, workers: int) -> tuple[list[Found], list[Problem]]:
+    """Checks every background in worker processes: what they found, in order; and what died."""
+    count = min(workers, len(job.backgrounds))
+    problems: list[Problem] = []
+    found: dict[int, Found] = {}
+    with tempfile.TemporaryDirectory() as folder:
+        run_slices(
+            "fgbg.pipeline.workers.tasks:verify_slice",
+            count,
+            given,
+            len(job.backgrounds),
+            folder,
+            progress=Progress("samples", job.samples),
+            shown=["rows_checked"],
+            name_of=lambda background: f"bg{background}",
+            give_up=lambda background, reason: problems.append(
+                Problem(f"bg{background}", f"is not checked: {reason}")
+            ),
+        )
+        for i in range(count):
+            with open(os.path.join(folder, str(i)), encoding="utf-8") as file:
+                found.update(read_found(line) for line in file)
+    return [found[background] for background in sorted(found)], problems

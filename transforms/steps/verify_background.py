@@ -1,0 +1,238 @@
+"""Verify: everything of one background that the job and its commit records decide.
+
+The rows that the manifest should have are made again from the commit records, and pictures are
+checked against these: one wrong cell of the manifest is one difference, and not a hundred of
+pictures that do not fit it.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator
+
+import pyarrow as pa
+
+from fgbg.files import storage
+from fgbg.files.sealed import DamagedError
+from fgbg.transforms import meter
+from fgbg.transforms.dataset import layout, manifest
+from fgbg.transforms.dataset.file_samples import FileReader, FileSample
+from fgbg.transforms.dataset.generation import Totals, order
+from fgbg.transforms.dataset.record_samples import RecordReader
+from fgbg.transforms.dataset.sample import SampleError
+from fgbg.transforms.job import commit
+from fgbg.transforms.job import job as jobs
+from fgbg.transforms.job.commit import Commit
+from fgbg.transforms.job.job import Job
+from fgbg.transforms.job.work_unit import WorkUnit, sample_numbers, units_of_background
+from fgbg.transforms.pixels.coding import KINDS
+from fgbg.transforms.steps.problem import FOREIGN, UNIT, Problem
+from fgbg.transforms.steps.verify_commits import wrong_places, wrong_record
+from fgbg.transforms.steps.verify_manifest import Difference, differences
+from fgbg.transforms.steps.verify_pictures import check_pictures
+from fgbg.transforms.steps.verify_recompute import Recompute, check_composed
+from fgbg.transforms.steps.verify_records import check_unit
+
+
+@dataclasses.dataclass(frozen=True)
+class Given:
+    """What verify's workers are told.
+
+    Attributes:
+        output: The data set.
+        version: The version of its job.
+        manifest: A local copy of its manifest; None where its rows cannot be compared.
+        wrong_inputs: Inputs as used that are not what they were, relative to the data set.
+        recompute: What to compose again, and how to compare it.
+    """
+
+    output: str
+    version: str
+    manifest: str | None
+    wrong_inputs: frozenset[str]
+    recompute: Recompute
+
+    def can_compose(self, unit: WorkUnit) -> bool:
+        """Whether both inputs of a unit are what they were."""
+        background = f"{jobs.BACKGROUNDS}/bg{unit.background}.jpg"
+        return not self.wrong_inputs & {background, self._foreground(unit)}
+
+    def knows_size(self, unit: WorkUnit) -> bool:
+        """Whether the foreground of a unit is what it was."""
+        return self._foreground(unit) not in self.wrong_inputs
+
+    @staticmethod
+    def _foreground(unit: WorkUnit) -> str:
+        return f"{jobs.FOREGROUNDS}/fg_{unit.foreground}.png"
+
+
+@dataclasses.dataclass
+class Found:
+    """What is found on one background.
+
+    Attributes:
+        problems: What is wrong.
+        totals: Over its commit records.
+        manifest: How the rows of the manifest differ; None where they do not.
+        blocks: Of records, each unit's name, number of records, and bytes.
+    """
+
+    problems: list[Problem]
+    totals: Totals
+    manifest: Difference | None = None
+    blocks: list[tuple[str, int, int]] = dataclasses.field(default_factory=list)
+
+
+def check_background(
+    given: Given,
+    background: int,
+    done: set[WorkUnit],
+    group: int | None,
+    reader: FileReader | RecordReader | None,
+) -> Found:
+    """Checks a background's commit records, rows, and pictures.
+
+    Args:
+        given: What all workers are told.
+        background: Its number.
+        done: The units of the data set that have a commit record.
+        group: The row group of the manifest that has its rows; None if there is none.
+        reader: Of the data set; None where no plan of its shards is there.
+    """
+    job = jobs.read_cached(given.output, given.version)
+    found = Found([], Totals())
+    records = []
+    c = job.configuration
+    of_job = units_of_background(background, len(job.foregrounds), c.mirror, len(c.placements))
+    for unit in sorted((unit for unit in of_job if unit in done), key=order):
+        record = _record(given, job, unit, found.problems)
+        if record is not None:
+            records.append(record)
+            found.totals.add(job, record)
+            if job.in_records:
+                lengths = record.columns["record_bytes"]
+                found.blocks.append((unit.name, len(lengths), sum(lengths)))
+    places = reader.places if isinstance(reader, RecordReader) else None
+    if job.in_records:
+        known = [record for record in records if places is not None and record.unit in places]
+    else:
+        known = records
+    table = manifest.table(job, known, places)
+    if given.manifest is not None and group is not None:
+        stored = manifest.read_table(given.manifest, group)
+        found.manifest = differences(stored, table)
+    found.problems += _check_pictures(given, job, reader, known, table)
+    if not job.in_records:
+        found.problems += _strays(given.output, job, background, table)
+    return found
+
+
+def _record(given: Given, job: Job, unit: WorkUnit, problems: list[Problem]) -> Commit | None:
+    """The commit record of a unit; None where there is none that can be used."""
+    path = commit.record_path(given.output, job, unit)
+    name = path.removeprefix(given.output).lstrip("/")
+    try:
+        record = commit.read(given.output, job, unit)
+    except FileNotFoundError:
+        return None  # withdrawn meanwhile
+    except DamagedError as error:
+        problems.append(
+            Problem(name, f"{error.problem}; its unit is to be made again", UNIT, unit.name)
+        )
+        return None
+    if problem := wrong_record(job, record):
+        problems.append(Problem(name, problem, UNIT, unit.name))
+        return None
+    if given.knows_size(unit) and (problem := wrong_places(given.output, given.version, record)):
+        problems.append(Problem(name, problem, UNIT, unit.name))
+    return record
+
+
+def _check_pictures(
+    given: Given,
+    job: Job,
+    reader: FileReader | RecordReader | None,
+    records: list[Commit],
+    table: pa.Table,
+) -> Iterator[Problem]:
+    rows = {(row["fg"], row["number"]): row for row in table.to_pylist()}
+    for record in records:
+        unit = record.unit
+        own = [rows[unit.foreground, number] for number in record.columns["number"]]
+        sizes = dict.fromkeys(record.sizes, 0)
+        problems: list[Problem] = []
+        with_background = f"{jobs.BACKGROUNDS}/bg{unit.background}.jpg" not in given.wrong_inputs
+        if isinstance(reader, RecordReader):
+            problems += check_unit(given.version, reader, unit, own, sizes, with_background)
+        elif reader is not None:
+            for row in own:
+                sample = reader.sample(row)
+                problems += _check_files(given, sample, unit, sizes, with_background)
+        meter.count("rows_checked", len(own))
+        if not problems and sizes != record.sizes:
+            name = commit.record_path(given.output, job, unit).removeprefix(given.output)
+            problem = f"says {record.sizes} bytes, there are {sizes}"
+            problems.append(Problem(name.lstrip("/"), problem, UNIT, unit.name))
+        chosen = given.recompute.has(job, unit) and given.can_compose(unit)
+        if chosen and reader is not None and not problems:
+            problems += check_composed(given.output, given.version, given.recompute, reader, record)
+        yield from problems
+
+
+def _check_files(
+    given: Given, sample: FileSample, unit: WorkUnit, sizes: dict[str, int], with_background: bool
+) -> Iterator[Problem]:
+    """Checks all files of one sample, and adds up their sizes."""
+    coded = {}
+    for kind in sizes:
+        try:
+            coded[kind] = sample.coded(kind)
+        except SampleError:
+            yield Problem(sample.row[kind], "missing", UNIT, unit.name)
+        except OSError as error:  # a folder, or not to be read
+            problem = f"cannot be read: {error.strerror or error}"
+            yield Problem(sample.row[kind], problem, UNIT, unit.name)
+        else:
+            sizes[kind] += len(coded[kind])
+    checked = check_pictures(given.output, given.version, sample.row, coded, with_background)
+    for kind, problem in checked:
+        yield Problem(sample.row[kind], problem, UNIT, unit.name)
+
+
+def _strays(output: str, job: Job, background: int, table: pa.Table) -> Iterator[Problem]:
+    """Files in a background's folder that belong to no sample that is done."""
+    folder = f"bg{background}"
+    names = {name for kind in KINDS for name in table[kind].to_pylist()}
+    for file in storage.storage_for(output).walk(storage.join(output, folder)):
+        name = f"{folder}/{file}"
+        if name in names:
+            continue
+        if layout.belongs(job, name):
+            if not name.endswith(".part"):  # a write that was cut off
+                yield Problem(name, "is of a unit that is not done", "")
+        else:
+            yield Problem(name, "is no file of this data set; it is left alone", FOREIGN)
+
+
+def groups_of(job: Job, done: set[WorkUnit], sizes: list[int]) -> dict[int, int] | None:
+    """The row group of each background in a manifest of whole groups.
+
+    Args:
+        job: The data set's job.
+        done: The units that have a commit record.
+        sizes: Rows of each row group.
+
+    Returns:
+        None if the manifest has other rows than all of the job, or all that are done.
+    """
+    everything = job.samples // len(job.backgrounds)
+    if sizes == [everything] * len(job.backgrounds):
+        return {number: number - 1 for number in range(1, len(job.backgrounds) + 1)}
+    rows: dict[int, int] = {}
+    c = job.configuration
+    for unit in done:
+        count = len(sample_numbers(c.placements, c.mirror, unit))
+        rows[unit.background] = rows.get(unit.background, 0) + count
+    if sizes != [rows[background] for background in sorted(rows)]:
+        return None
+    return {background: i for i, background in enumerate(sorted(rows))}

@@ -1,0 +1,116 @@
+"""Verify: the manifest as stored against the rows that the commit records give."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from fgbg.transforms.dataset import manifest
+from fgbg.transforms.dataset.manifest import MANIFEST
+from fgbg.transforms.steps.problem import SUMMARY, Problem
+
+_COLUMNS_NAMED = 5
+
+
+@dataclasses.dataclass(frozen=True)
+class Difference:
+    """How some rows of the manifest differ from what they should be.
+
+    Attributes:
+        rows: How many do.
+        columns: In which columns.
+        key: The key of the first, as it should be.
+        first: Of the first: column, what is there, what should be.
+    """
+
+    rows: int
+    columns: list[str]
+    key: str
+    first: list[Any]
+
+
+def differences(stored: pa.Table, expected: pa.Table) -> Difference | None:
+    """Compares the rows of a background.
+
+    Args:
+        stored: Its row group of the manifest: every row that is expected, in the same order; and
+            rows of units whose records are lost, which are not looked at.
+        expected: What the commit records give.
+    """
+    if stored.num_rows != expected.num_rows:
+        wanted = set(expected["key"].to_pylist())
+        kept = [i for i, key in enumerate(stored["key"].to_pylist()) if key in wanted]
+        if len(kept) != expected.num_rows:
+            return None  # with a record lost, no row can be told from another: told for the record
+        stored = stored.take(pa.array(kept, pa.int64()))
+    if stored.equals(expected):
+        return None
+    wrong: set[int] = set()
+    columns: list[str] = []
+    first: tuple[int, list[Any]] | None = None
+    for name in expected.column_names:
+        if stored[name].equals(expected[name]):
+            continue
+        columns.append(name)
+        pairs = zip(stored[name].to_pylist(), expected[name].to_pylist(), strict=True)
+        rows = [(i, a, b) for i, (a, b) in enumerate(pairs) if a != b]
+        wrong.update(i for i, _, _ in rows)
+        if rows and (first is None or rows[0][0] < first[0]):
+            first = rows[0][0], [name, *rows[0][1:]]
+    if first is None:
+        return None
+    return Difference(len(wrong), columns, expected["key"][first[0]].as_py(), first[1])
+
+
+def as_problem(found: Iterable[Difference], rows: int) -> list[Problem]:
+    """All differences as one problem; nothing if there is none.
+
+    Args:
+        found: Those of all backgrounds, in order.
+        rows: Of the whole manifest.
+    """
+    found = list(found)
+    if not found:
+        return []
+    columns = list(dict.fromkeys(name for one in found for name in one.columns))
+    named = ", ".join(columns[:_COLUMNS_NAMED])
+    if len(columns) > _COLUMNS_NAMED:
+        named += f" and {len(columns) - _COLUMNS_NAMED} more"
+    wrong = sum(one.rows for one in found)
+    column, there, wanted = found[0].first
+    return [
+        Problem(
+            MANIFEST,
+            f"{wrong:,} of {rows:,} rows {'is' if wrong == 1 else 'are'} not what the commit "
+            f"records give, in {named}; the first is {found[0].key}: {column} is {there!r}, not "
+            f"{wanted!r}",
+            SUMMARY,
+        )
+    ]
+
+
+def open_manifest(local: str) -> tuple[list[int] | None, list[Problem]]:
+    """The sizes of a manifest's row groups.
+
+    Args:
+        local: A local copy of it.
+
+    Returns:
+        Rows of every group; None, and what is wrong, where it cannot be compared row by row.
+    """
+    try:
+        file = pq.ParquetFile(local)
+        for group in range(file.num_row_groups):
+            file.read_row_group(group)
+    except FileNotFoundError:
+        return None, [Problem(MANIFEST, "missing", SUMMARY)]
+    except Exception as error:  # damaged files end in errors of many kinds
+        why = " ".join(str(error).split())[:200]
+        return None, [Problem(MANIFEST, f"cannot be read: {why}", SUMMARY)]
+    if not file.schema_arrow.equals(manifest.SCHEMA):
+        return None, [Problem(MANIFEST, "has other columns than a manifest has", SUMMARY)]
+    return manifest.group_sizes(local), []
