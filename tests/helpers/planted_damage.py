@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import shutil
 from collections.abc import Callable
@@ -37,11 +38,12 @@ def damages(name: str, *kinds: str) -> dict[str, tuple[Plant, str]]:
         "bit-flipped": flip_a_bit,
         "missing": lambda path: path.unlink(),
     }
-    # Bound now: the loop's variable would be the last one for all.
-    return {
-        f"{name}: {kind}": (lambda o, kind=kind: every[kind](path_of(o, name)), name)
-        for kind in kinds or every
-    }
+
+    def plant(kind: str, output: Path) -> None:
+        every[kind](path_of(output, name))
+
+    chosen = kinds or tuple(every)
+    return {f"{name}: {kind}": (functools.partial(plant, kind), name) for kind in chosen}
 
 
 def swap(first: str, second: str) -> Plant:
@@ -134,7 +136,11 @@ BOTH: dict[str, tuple[Plant, str]] = {
     **damages(JOB),
     **damages(SPARE, "empty", "missing"),
     **damages("_work/inputs.json", "empty", "bit-flipped", "missing"),
-    **damages("_work/drawn.json", "empty", "{}", "missing"),
+    **damages("_work/drawn.json", "empty", "{}"),
+    "no checksums of the drawings": (
+        lambda o: (o / "_work/drawn.json").unlink(),
+        "index.html: report and sheets were never drawn to the end",
+    ),
     **damages("manifest.parquet", "empty", "truncated", "zeroed", "bit-flipped", "missing"),
     **damages("generation.json", "empty", "{}", "truncated", "zeroed", "missing"),
     **damages("README.md", "empty", "bit-flipped", "missing"),
@@ -149,7 +155,7 @@ BOTH: dict[str, tuple[Plant, str]] = {
     "a placement in a commit record": (edited(COMMIT, shifted), "places sample"),
     "a checksum in a commit record": (
         edited(COMMIT, lambda c: c["columns"]["overlay_crc32"].__setitem__(0, 1)),
-        "bg1/fg_2" + "",
+        "bg1/fg_2",
     ),
     "a column less in a commit record": (
         edited(COMMIT, lambda c: c["columns"].pop("x")),
@@ -236,7 +242,10 @@ SHARD = "tfrecord/fgbg-train.tfrecord-00001-of-00003"
 SHARD_RECORD = "_work/shards/fgbg-train.tfrecord-00001-of-00003.json"
 RECORDS: dict[str, tuple[Plant, str]] = {
     **damages(SHARD),
-    **damages(SHARD_RECORD, "empty", "{}", "missing"),
+    **{
+        name: (plant, f"{SHARD}: its shard record is missing")
+        for name, (plant, _) in damages(SHARD_RECORD, "empty", "{}", "missing").items()
+    },
     **damages("_work/shards/plan.json", "empty", "truncated", "missing"),
     **damages("tfrecord/features.json", "empty", "missing"),
     **damages("tfrecord/dataset_info.json", "{}", "missing"),

@@ -26,7 +26,7 @@ from fgbg.transforms.job.commit import Commit
 from fgbg.transforms.job.job import Job
 from fgbg.transforms.job.work_unit import WorkUnit, sample_numbers, units_of_background
 from fgbg.transforms.pixels.coding import KINDS
-from fgbg.transforms.steps.problem import FOREIGN, UNIT, Problem
+from fgbg.transforms.steps.problem import FOREIGN, MISSING, UNIT, Problem
 from fgbg.transforms.steps.verify_commits import wrong_places, wrong_record
 from fgbg.transforms.steps.verify_manifest import Difference, differences
 from fgbg.transforms.steps.verify_pictures import check_pictures
@@ -203,15 +203,18 @@ def _strays(output: str, job: Job, background: int, table: pa.Table) -> Iterator
     """Files in a background's folder that belong to no sample that is done."""
     folder = f"bg{background}"
     names = {name for kind in KINDS for name in table[kind].to_pylist()}
+    undone: list[str] = []
     for file in storage.storage_for(output).walk(storage.join(output, folder)):
         name = f"{folder}/{file}"
         if name in names:
             continue
-        if layout.belongs(job, name):
-            if not name.endswith(".part"):  # a write that was cut off
-                yield Problem(name, "is of a unit that is not done", "")
-        else:
+        if not layout.belongs(job, name):
             yield Problem(name, "is no file of this data set; it is left alone", FOREIGN)
+        elif not name.endswith(".part"):  # a write that was cut off
+            undone.append(name)
+    if undone:
+        more = f", as are {len(undone) - 1} more files in {folder}" if len(undone) > 1 else ""
+        yield Problem(undone[0], f"is of a unit that is not done{more}", MISSING)
 
 
 def groups_of(job: Job, done: set[WorkUnit], sizes: list[int]) -> dict[int, int] | None:

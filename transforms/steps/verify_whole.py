@@ -98,11 +98,13 @@ def check_commits(output: str, job: Job) -> tuple[set[WorkUnit], list[Problem]]:
     found = [Problem(name, f"{problem}; it is left alone", FOREIGN) for name in others]
     failed = commit.failed(output)
     if len(units | failed) != job.units or failed:
+        absent = next((u for u in map(job.unit_at, range(job.units)) if u not in units), None)
+        path = jobs.COMMITS if absent is None else commit.record_path(output, job, absent)
         found.append(
             Problem(
-                jobs.COMMITS,
-                f"{len(units)} of {job.units} units are done, {len(failed)} failed: fgbg generate "
-                "makes what is missing",
+                path.removeprefix(output).lstrip("/"),
+                f"missing: {len(units)} of {job.units} units are done, {len(failed)} failed: fgbg "
+                "generate makes what is missing",
                 MISSING,
             )
         )

@@ -162,7 +162,7 @@ DAMAGE: dict[str, tuple[Callable[[Path], object], list[str]]] = {
     ),
     "a lost commit record": (
         lambda o: commit_file(o, "bg1/fg_1/as_given_0").unlink(),
-        ["_work/commits: 11 of 12 units are done"],
+        [": missing: 11 of 12 units are done"],
     ),
 }
 

@@ -123,7 +123,7 @@ DAMAGE: dict[str, tuple[Callable[[Path], object], str]] = {
     ),
     "a lost commit record": (
         lambda o: commit_file(o, "bg1/fg_1/as_given_0").unlink(),
-        "_work/commits: 11 of 12 units are done",
+        ": missing: 11 of 12 units are done",
     ),
 }
 
