@@ -97,11 +97,11 @@ def _check_mask(mask: Array, row: dict[str, Any]) -> Iterator[str]:
     binary = (mask >= MASK_THRESHOLD).astype(np.uint8)
     area = cv2.countNonZero(binary)
     if area != row["mask_area"]:
-        yield f"has {area} pixels, the record says {row['mask_area']}"
+        yield f"has {area} pixels, the manifest says {row['mask_area']}"
     box = cv2.boundingRect(binary) if area else (0, 0, 0, 0)
     expected = (row["x"], row["y"], row["width"], row["height"])
     if tuple(box) != expected:
-        yield f"its box (x, y, width, height) is {tuple(box)}, the record says {expected}"
+        yield f"its box (x, y, width, height) is {tuple(box)}, the manifest says {expected}"
 
 
 @functools.lru_cache(maxsize=64)
@@ -157,4 +157,4 @@ def _check_depth(metres: NDArray[np.float32], job: Job, row: dict[str, Any]) -> 
         allowed = tolerance if what != "mean" or c.depth_format == "png16" else tolerance / 8
         cut = what == "mean" and row["depth_max_m"] > limit and value <= expected
         if abs(value - expected) > allowed and not cut:
-            yield f"its {what} is {value:.3f} m, the record says {expected:.3f} m"
+            yield f"its {what} is {value:.3f} m, the manifest says {expected:.3f} m"

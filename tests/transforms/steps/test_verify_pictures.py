@@ -19,7 +19,7 @@ from fgbg.transforms.steps.verify_pictures import check_pictures
 from tests.helpers.pixel_oracles import configuration
 
 WIDTH, HEIGHT = 96, 64
-CHECKSUM = "its checksum is not the manifest's: the file has changed"
+CHECKSUM = "its checksum is not that of its commit record: the file has changed"
 
 
 def png(image: np.ndarray) -> bytes:
@@ -118,7 +118,7 @@ def test_what_cannot_be_decoded_is_told_with_its_size(kind, make):
     sample.coded[kind] = b"no picture"
     assert sample.problems() == [(kind, "cannot be decoded (10 bytes)")]
     sample.row[f"{kind}_crc32"] = 1
-    assert sample.problems() == [(kind, CHECKSUM), (kind, "cannot be decoded (10 bytes)")]
+    assert sample.problems() == [(kind, f"{CHECKSUM} (cannot be decoded (10 bytes))")]
 
 
 @pytest.mark.parametrize("kind", ["overlay", "mask", "depth"])
