@@ -120,7 +120,7 @@ def content(
         made_with: Versions of libraries.
     """
     c = job.configuration
-    depth = None
+    depth: dict[str, Any] | None = None
     if c.depth_model is not None:
         depth = {
             "unit": "metre",

@@ -177,6 +177,11 @@ def _check_generation(
 ) -> Iterator[Problem]:
     """One problem for each section of generation.json that is not what it should be."""
     wanted = json.loads(json.dumps(expected))
+    if not sums and isinstance(stored.get("depth"), dict) and wanted["depth"] is not None:
+        # The one value of this section that is summed up.
+        stored, wanted = ({**of, "depth": dict(of["depth"])} for of in (stored, wanted))
+        for of in (stored, wanted):
+            of["depth"].pop("levels_median", None)
     for name in sorted((stored.keys() | wanted.keys()) - {"versions", "timings"}):
         if name in _OF_SUMS and not sums:
             continue
