@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -19,6 +20,18 @@ CASES = [
     *(("images", name, damage) for name, damage in {**planted.BOTH, **planted.IMAGES}.items()),
     *(("tfrecord", name, damage) for name, damage in {**planted.BOTH, **planted.RECORDS}.items()),
 ]
+
+# All of them take minutes. By default every third of each form, spread over the kinds of files.
+ALL = "FGBG_TEST_ALL_DAMAGE"
+_LEFT = pytest.mark.skipif(not os.environ.get(ALL), reason=f"one of three runs; all: {ALL}=1")
+
+
+def of_cases() -> Iterator:
+    for form in FORMATS:
+        own = [case for case in CASES if case[0] == form]
+        for i, (_, name, damage) in enumerate(own):
+            marks = [_LEFT] if i % 3 else []
+            yield pytest.param(form, damage, id=f"{form}-{name}", marks=marks)
 
 
 def of_both(table: dict) -> list:
@@ -76,9 +89,7 @@ def test_there_are_enough_of_them():
     assert min(sum(form == f for f, _, _ in CASES) for form in FORMATS) >= 60
 
 
-@pytest.mark.parametrize(
-    ("form", "damage"), [pytest.param(f, d, id=f"{f}-{name}") for f, name, d in CASES]
-)
+@pytest.mark.parametrize(("form", "damage"), of_cases())
 def test_it_is_found_and_mended(form, damage, made, damaged, capsys):
     plant, words = damage
     output = damaged(form, plant)

@@ -1,24 +1,25 @@
-"""Verify: one sample's files, those of no sample, and what is told of a row group."""
+"""Verify: what is told of one background, its files, and files of no sample in its folder."""
 
 from __future__ import annotations
 
-import dataclasses
-import json
 import shutil
 
 import apache_beam as beam
+import pyarrow as pa
 import pytest
 from apache_beam.runners.portability.fn_api_runner import FnApiRunner
 
 from fgbg.transforms import meter
-from fgbg.transforms.dataset.file_samples import FileReader
+from fgbg.transforms.dataset import manifest
+from fgbg.transforms.job import commit
 from fgbg.transforms.job import job as jobs
-from fgbg.transforms.steps.verify import CheckGroup, check_row, stray_files, verify
-from tests.helpers.data_sets import job_of
+from fgbg.transforms.job.work_unit import WorkUnit
+from fgbg.transforms.steps.verify import CheckBackground, read_found, verify
+from fgbg.transforms.steps.verify_background import Found, Given
+from fgbg.transforms.steps.verify_recompute import Recompute
 from tests.helpers.drawn_jobs import Finished, drawn_inputs, finish, make_units
 
-CHECKSUM = "its checksum is not the manifest's: the file has changed"
-STRAY = "belongs to no row of the manifest"
+CHECKSUM = "its checksum is not that of its commit record: the file has changed"
 
 
 @pytest.fixture(scope="module")
@@ -52,115 +53,107 @@ def data_set(whole, tmp_path, counted) -> Finished:
     return Finished(tmp_path / "set", whole["images"].job, whole["images"].rows)
 
 
-def problems_of_row(of: Finished, **changes: object) -> list[tuple[str, str]]:
-    """Of the second sample, its row changed."""
-    reader = FileReader(str(of.output), of.job)
-    return list(check_row(jobs.version(of.job), reader.sample({**of.rows[1], **changes})))
+def given(of: Finished) -> Given:
+    return Given(str(of.output), jobs.version(of.job), of.manifest, frozenset(), Recompute())
 
 
-def problems_of_group(of: Finished, group: int) -> list[tuple[str, str]]:
-    check = CheckGroup(str(of.output), jobs.version(of.job), of.manifest)
+def found_on(of: Finished, background: int) -> Found:
+    check = CheckBackground(given(of))
     check.setup()
-    told = [json.loads(line) for line in check.process(group)]
-    assert all(set(one) == {"file", "problem"} for one in told)
-    return [(one["file"], one["problem"]) for one in told]
+    (line,) = check.process(background)
+    number, found = read_found(line)
+    assert number == background
+    return found
 
 
-def test_a_sample_that_is_as_its_row_says_has_no_problem(data_set):
-    assert problems_of_row(data_set) == []
+def told(of: Finished, background: int) -> list[tuple[str, str]]:
+    return [(problem.file, problem.problem) for problem in found_on(of, background).problems]
+
+
+def test_an_undamaged_background_has_no_problem(whole, counted):
+    for of in whole.values():
+        for background in (1, 2):
+            found = found_on(of, background)
+            assert found.problems == [] and found.manifest is None
+            assert found.totals.samples == 4 and found.totals.units == 2
+            assert sum(found.totals.levels.maps.values()) == 4
+            assert len(found.blocks) == (2 if of.job.in_records else 0)
+    assert counted["rows_checked"] == 2 * 8
 
 
 @pytest.mark.parametrize("kind", ["overlay", "mask", "depth"])
 def test_problems_are_told_of_the_file_that_has_them(kind, data_set):
     name = data_set.rows[1][kind]
     assert name.startswith("bg1/fg_1/") and f"/{kind}/2." in name
-    assert problems_of_row(data_set, **{f"{kind}_crc32": 0}) == [(name, CHECKSUM)]
+    others = [data_set.rows[1][other] for other in ("overlay", "mask", "depth") if other != kind]
     (data_set.output / name).unlink()
-    assert problems_of_row(data_set) == [(name, "missing")]
+    assert told(data_set, 1) == [(name, "missing")]
     # The others are looked at all the same.
-    others = [other for other in ("overlay", "mask", "depth") if other != kind]
-    told = problems_of_row(data_set, **{f"{other}_crc32": 0 for other in others})
-    assert told == [(name, "missing")] + [(data_set.rows[1][o], CHECKSUM) for o in others]
+    for other in others:
+        path = data_set.output / other
+        path.write_bytes(path.read_bytes()[:-40])
+    first, *more = told(data_set, 1)
+    assert first == (name, "missing")
+    assert [file for file, words in more if words.startswith(CHECKSUM)] == others
+    assert told(data_set, 2) == []
 
 
-@pytest.mark.parametrize("kind", ["overlay", "mask", "depth"])
-def test_a_row_without_a_file_that_it_should_have_is_told(kind, data_set):
-    key = data_set.rows[1]["key"]
-    no_file = (key, f"the manifest has no {kind} file for it")
-    assert problems_of_row(data_set, **{kind: None}) == [no_file]
-    others = [other for other in ("overlay", "mask", "depth") if other != kind]
-    changes = {f"{other}_crc32": 0 for other in others}
-    told = problems_of_row(data_set, **{kind: None, **changes})
-    assert told == [no_file, *((data_set.rows[1][other], CHECKSUM) for other in others)]
+def test_a_wrong_cell_of_the_manifest_is_a_difference_and_no_problem(data_set):
+    rows = [dict(row) for row in data_set.rows]
+    rows[5]["mask_area"] += 1
+    with manifest.ManifestWriter(data_set.manifest) as writer:
+        for part in (rows[:4], rows[4:]):
+            writer.write(pa.Table.from_pylist(part, schema=manifest.SCHEMA))
+    assert found_on(data_set, 1).manifest is None
+    found = found_on(data_set, 2)
+    assert found.problems == [] and found.manifest is not None
+    area = rows[5]["mask_area"]
+    assert (found.manifest.rows, found.manifest.columns) == (1, ["mask_area"])
+    assert found.manifest.first == ["mask_area", area, area - 1]
 
 
-def test_a_row_with_depth_in_a_data_set_without_is_told(whole, tmp_path, counted):
-    shutil.copytree(whole["images"].output, tmp_path / "set")
-    job = job_of(tmp_path / "set")
-    configuration = dataclasses.replace(job.configuration, depth_model=None)
-    without = dataclasses.replace(job, configuration=configuration)
-    jobs.write(str(tmp_path / "set"), without)
-    changed = Finished(tmp_path / "set", without, whole["images"].rows)
-    key = changed.rows[1]["key"]
-    assert problems_of_row(changed) == [(key, "the manifest has a depth file for it")]
-
-
-def test_files_of_no_row_are_told(data_set):
-    names = {"bg1/fg_1/overlay/1.jpg", "bg1/fg_1/mask/1.jpg"}
-    there = {
-        path.relative_to(data_set.output).as_posix() for path in data_set.output.glob("bg1/*/*/*")
-    }
-    assert len(there) == 12
-    told = list(stray_files(str(data_set.output), 1, names))
-    assert sorted(told) == sorted((name, STRAY) for name in there - names)
-    assert list(stray_files(str(data_set.output), 1, there)) == []
-    assert list(stray_files(str(data_set.output), 3, set())) == []
-
-
-def test_an_undamaged_row_group_has_no_problem(whole, counted):
-    for of in whole.values():
-        assert [problems_of_group(of, group) for group in (0, 1)] == [[], []]
-    assert counted["rows_checked"] == 2 * 8
-
-
-def test_a_row_group_tells_all_problems_of_its_rows_and_folder(data_set, counted):
-    row = data_set.rows[5]
-    assert row["bg"] == 2
-    (data_set.output / row["mask"]).unlink()
-    stray = data_set.output / "bg2/fg_1/overlay/99.jpg"
-    stray.write_bytes(b"")
-    assert problems_of_group(data_set, 0) == []
-    assert counted["rows_checked"] == 4
-    assert problems_of_group(data_set, 1) == [
-        (row["mask"], "missing"), ("bg2/fg_1/overlay/99.jpg", STRAY),
-    ]  # fmt: skip
+def test_files_of_no_sample_are_told(data_set, counted):
+    (data_set.output / "bg2/fg_1/overlay/mine.txt").write_bytes(b"")
+    left = ("bg2/fg_1/overlay/mine.txt", "is no file of this data set; it is left alone")
+    assert told(data_set, 1) == []
+    assert told(data_set, 2) == [left]
     assert counted["rows_checked"] == 8
+    commit.withdraw(str(data_set.output), data_set.job, [WorkUnit(2, 1, True, 0)])
+    problems = told(data_set, 2)
+    assert left in problems and len(problems) == 2
+    words = "is of a unit that is not done, as are 5 more files in bg2"
+    assert [one for _, one in problems if one != left[1]] == [words]
 
 
-def test_records_without_a_plan_are_told_of_each_unit(whole, tmp_path, counted):
+def test_a_damaged_commit_record_is_told_and_hides_no_other(data_set, counted):
+    path = commit.record_path(str(data_set.output), data_set.job, WorkUnit(2, 1, True, 0))
+    with open(path, "wb"):
+        pass
+    problems = told(data_set, 2)
+    assert "its unit is to be made again" in problems[0][1]
+    assert counted["rows_checked"] == 2
+
+
+def test_records_without_a_plan_are_left_to_the_check_of_the_shards(whole, tmp_path, counted):
     shutil.copytree(whole["tfrecord"].output, tmp_path / "set")
     (tmp_path / "set/_work/shards/plan.json").unlink()
     of = Finished(tmp_path / "set", whole["tfrecord"].job, whole["tfrecord"].rows)
-    assert problems_of_group(of, 1) == [
-        (f"bg2/fg_1/{kind}_0", "is in the manifest, but in no shard")
-        for kind in ("as_given", "mirrored")
-    ]
-    assert counted["rows_checked"] == 4
+    found = found_on(of, 1)
+    assert found.problems == [] and found.totals.samples == 4
 
 
-def test_the_graph_checks_each_row_group_and_writes_problems(whole, data_set, tmp_path):
+def test_the_graph_checks_each_background_and_writes_what_is_found(data_set, tmp_path):
     (data_set.output / data_set.rows[5]["mask"]).unlink()
-    version = jobs.version(data_set.job)
     with beam.Pipeline(FnApiRunner()) as root:
-        verify(root, str(data_set.output), version, data_set.manifest, [0, 1], f"{tmp_path}/told")
-    assert [json.loads(line) for line in (tmp_path / "told").read_text().splitlines()] == [
-        {"file": data_set.rows[5]["mask"], "problem": "missing"}
-    ]
+        verify(root, given(data_set), [1, 2], f"{tmp_path}/told")
+    found = dict(read_found(line) for line in (tmp_path / "told").read_text().splitlines())
+    assert sorted(found) == [1, 2] and found[1].problems == []
+    assert [p[:2] for p in found[2].problems] == [(data_set.rows[5]["mask"], "missing")]
 
 
-def test_the_group_that_is_checked_is_told_to_the_launcher(whole, counted, monkeypatch):
-    told: list[object] = []
-    monkeypatch.setattr(meter, "begin", told.append)
-    monkeypatch.setattr(meter, "end", lambda: told.append("end"))
-    assert problems_of_group(whole["images"], 1) == []
-    assert told == [1, "end"]
+def test_the_background_that_is_checked_is_told_to_the_launcher(whole, counted, monkeypatch):
+    seen: list[object] = []
+    monkeypatch.setattr(meter, "begin", seen.append)
+    monkeypatch.setattr(meter, "end", lambda: seen.append("end"))
+    assert told(whole["images"], 1) == []
+    assert seen == [1, "end"]

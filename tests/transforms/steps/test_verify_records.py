@@ -17,11 +17,10 @@ from fgbg.transforms.job.work_unit import WorkUnit
 from fgbg.transforms.records import example as tf_example
 from fgbg.transforms.records import shards
 from fgbg.transforms.records.file import OVERHEAD, frame, read_frames
-from fgbg.transforms.steps.verify_records import _differences, check_rows, check_shards
+from fgbg.transforms.records.plan import Plan
+from fgbg.transforms.steps.verify_records import _differences, check_shards, check_unit
 from tests.helpers.drawn_jobs import Finished, drawn_inputs, finish, make_units
 
-SPLITS = {"train": 4, "test": 4}
-SPLITS_TURNED = {"test": 4, "train": 4}
 SHARD = "tfrecord/fgbg-train.tfrecord-00000-of-00001"
 OTHER = "tfrecord/fgbg-test.tfrecord-00000-of-00001"
 
@@ -46,11 +45,18 @@ def data_set(whole, tmp_path, monkeypatch) -> Finished:
 def rows_told(of: Finished, rows: list[dict] | None = None) -> list[tuple[str, str]]:
     reader = RecordReader(str(of.output), of.job)
     version = jobs.version(of.job)
-    return list(check_rows(str(of.output), version, of.rows if rows is None else rows, reader))
+    by_unit: dict[WorkUnit, list[dict]] = {}
+    for row in of.rows if rows is None else rows:
+        by_unit.setdefault(WorkUnit(row["bg"], row["fg"], row["mirrored"], 0), []).append(row)
+    return [
+        (problem.file, problem.problem)
+        for unit, own in by_unit.items()
+        for problem in check_unit(version, reader, unit, own, {}, True)
+    ]
 
 
-def shards_told(of: Finished, splits: dict[str, int] | None = None) -> list[tuple[str, str]]:
-    return list(check_shards(str(of.output), of.job, SPLITS if splits is None else splits))
+def shards_told(of: Finished, expected: Plan | None = None) -> list[tuple[str, str]]:
+    return [(p.file, p.problem) for p in check_shards(str(of.output), of.job, expected)]
 
 
 def payloads(of: Finished, shard: str = SHARD) -> list[bytes]:
@@ -109,7 +115,7 @@ def test_a_record_that_is_no_example_is_told(data_set):
 
 
 def test_pictures_are_told_by_their_record_and_kind(data_set):
-    checksum = "its checksum is not the manifest's: the file has changed"
+    checksum = "its checksum is not that of its commit record: the file has changed"
     for kind in ("overlay", "mask", "depth"):
         rows = [dict(row) for row in data_set.rows]
         rows[3][f"{kind}_crc32"] = 0
@@ -122,12 +128,12 @@ def test_what_a_record_says_otherwise_is_told(data_set):
     x, index = rows[2]["canvas_x"], index_of(rows[2])
     rows[2]["canvas_x"] = x + 1
     told = [words for _, words in rows_told(data_set, rows)]
-    assert f"record {index}: placement/x is [{x}], the manifest gives [{x + 1}]" in told
+    assert f"record {index}: placement/x is [{x}], its row gives [{x + 1}]" in told
     crowd, other = "image/object/is_crowd", "image/object/is_crowq"
     rewrite(data_set, lambda found: found.append(renamed(found.pop(), crowd, other)))
     assert [words for _, words in rows_told(data_set)] == [
-        f"record 3: {crowd} is missing, the manifest gives [0]",
-        f"record 3: {other} is [0], the manifest gives missing",
+        f"record 3: {crowd} is missing, its row gives [0]",
+        f"record 3: {other} is [0], its row gives missing",
     ]
 
 
@@ -138,44 +144,14 @@ def test_a_record_without_depth_is_told(data_set):
     )
     told = [words for _, words in rows_told(data_set)]
     # Long values are told by their size.
-    assert f"record 3: depth/encodex is ['{size} bytes'], the manifest gives missing" in told
+    assert f"record 3: depth/encodex is ['{size} bytes'], its row gives missing" in told
     assert all("record 3: depth/" in words for words in told)
-
-
-def test_a_row_of_no_sample_is_told(data_set):
-    rows = [dict(row) for row in data_set.rows]
-    rows[0]["number"] = 99
-    no_sample = (rows[0]["key"], "bg1/fg_1 has no sample 99")
-    assert rows_told(data_set, rows) == rows_told(data_set, rows[:1]) == [no_sample]
-    rows = [{**row, "mask_crc32": 0} for row in rows]
-    assert len(rows_told(data_set, rows)) == 8
-
-
-@pytest.mark.parametrize("name", [f"{SHARD}#7", f"{OTHER}#0"])
-def test_a_row_that_names_another_record_is_told(name, data_set):
-    rows = [dict(row) for row in data_set.rows]
-    index = index_of(rows[0])
-    rows[0]["overlay"] = name
-    words = f"is {name} by the manifest, and {SHARD}#{index} by the plan"
-    assert rows_told(data_set, rows) == [(rows[0]["key"], words)]
-
-
-def test_units_of_no_shard_are_told_once_each(data_set):
-    told = list(check_rows(str(data_set.output), jobs.version(data_set.job), data_set.rows, None))
-    assert told == [
-        (f"bg{bg}/fg_1/{kind}_0", "is in the manifest, but in no shard")
-        for bg in (1, 2)
-        for kind in ("as_given", "mirrored")
-    ]
 
 
 def test_a_lost_commit_record_hides_no_other_unit(data_set):
     commit.withdraw(str(data_set.output), data_set.job, [WorkUnit(1, 1, False, 0)])
     rows = [{**row, "mask_crc32": 0} for row in data_set.rows]
     assert len(rows_told(data_set, rows)) == 6
-    told = shards_told(data_set)
-    words = "the shards do not hold just the units that are committed: run again"
-    assert told == [("_work/shards", words)]
 
 
 def test_a_unit_that_is_committed_and_in_no_shard_is_told(data_set):
@@ -187,8 +163,8 @@ def test_a_unit_that_is_committed_and_in_no_shard_is_told(data_set):
     fewer = dataclasses.replace(of_test, blocks=of_test.blocks[1:])
     changed = dataclasses.replace(plan, shards=(of_train, fewer))
     (data_set.output / "_work/shards/plan.json").write_bytes(changed.to_bytes())
-    words = "the shards do not hold just the units that are committed: run again"
-    assert ("_work/shards", words) in shards_told(data_set)
+    words = "is not the plan of the units that are done"
+    assert ("_work/shards/plan.json", words) in shards_told(data_set, plan)
 
 
 def test_records_of_a_split_are_counted_over_its_shards(tmp_path):
@@ -204,16 +180,16 @@ def test_records_of_a_split_are_counted_over_its_shards(tmp_path):
 def test_values_of_100_bytes_and_more_are_told_by_their_size():
     found = tf_example.encode({"a": [b"x" * 99], "b": [b"x" * 100], "c": [b"x" * 101, b"y"]})
     assert list(_differences(found, tf_example.encode({}))) == [
-        f"a is [b'{'x' * 99}'], the manifest gives missing",
-        "b is ['100 bytes'], the manifest gives missing",
-        "c is ['101 bytes', b'y'], the manifest gives missing",
+        f"a is [b'{'x' * 99}'], its row gives missing",
+        "b is ['100 bytes'], its row gives missing",
+        "c is ['101 bytes', b'y'], its row gives missing",
     ]
 
 
 def test_a_lost_shard_is_told_once(data_set):
     (data_set.output / SHARD).unlink()
     assert rows_told(data_set) == []
-    assert shards_told(data_set) == [(SHARD, "missing: fgbg generate makes it again")]
+    assert shards_told(data_set) == [(SHARD, "missing")]
 
 
 @pytest.mark.parametrize("change", [-1, 1])
@@ -237,27 +213,20 @@ def test_a_shard_record_that_is_not_the_shards_is_told(lost, data_set):
     assert shards_told(data_set) == [(SHARD, "its shard record is missing or another's")]
 
 
-@pytest.mark.parametrize("splits", [{"train": 8}, {"train": 4}, {"train": 3, "test": 5}])
-def test_records_are_counted_by_their_splits(splits, data_set):
-    ((file, words),) = shards_told(data_set, splits)
-    assert file == "tfrecord"
-    held = SPLITS if words.startswith("the shards hold {'train'") else SPLITS_TURNED
-    assert words == f"the shards hold {held} records, the manifest has {splits}"
-
-
 def test_a_lost_plan_is_all_that_is_told(data_set):
     (data_set.output / "_work/shards/plan.json").unlink()
-    words = "there is no plan of the shards: run fgbg generate again"
-    assert shards_told(data_set) == [("_work/shards", words)]
+    words = "the plan of the shards is missing or damaged"
+    assert shards_told(data_set) == [("_work/shards/plan.json", words)]
 
 
 def test_files_of_no_shard_are_told(data_set):
-    for name in ("tfrecord/x", "_work/blocks/bg1/x", "_work/joining/x"):
+    stray = "tfrecord/fgbg-train.tfrecord-00000-of-00002"
+    for name in (stray, "_work/blocks/bg1/x", "_work/joining/x"):
         (data_set.output / name).parent.mkdir(parents=True, exist_ok=True)
         (data_set.output / name).write_bytes(b"")
-    left = "is left from joining the shards: run fgbg generate again"
+    left = "is left from joining the shards"
     assert shards_told(data_set) == [
-        ("tfrecord/x", "belongs to no shard of the data set"),
+        (stray, "belongs to no shard of the data set; it is left alone"),
         ("_work/blocks/bg1/x", left),
         ("_work/joining/x", left),
     ]

@@ -1,19 +1,24 @@
-"""Verify, a data set as a whole: counts, keys, splits, sums, commit records, stray backgrounds."""
+"""Verify, a data set as a whole: generation.json, card, errors, commit records, stray files."""
 
 from __future__ import annotations
 
-import copy
+import dataclasses
+import json
 import shutil
-from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
-import pyarrow as pa
 import pytest
 
-from fgbg.transforms.dataset import manifest
+from fgbg.transforms.dataset import generation
+from fgbg.transforms.dataset.card import card
+from fgbg.transforms.dataset.generation import Totals
 from fgbg.transforms.job import commit
 from fgbg.transforms.job.work_unit import WorkUnit
-from fgbg.transforms.steps.verify_whole import check_whole
+from fgbg.transforms.records import shards
+from fgbg.transforms.records.plan import Plan
+from fgbg.transforms.steps.problem import Problem
+from fgbg.transforms.steps.verify_whole import check_beside, check_commits, check_foreign
 from tests.helpers.drawn_jobs import Finished, drawn_inputs, finish, make_units
 
 UNIT = WorkUnit(2, 1, True, 0)
@@ -39,149 +44,152 @@ def data_set(request, whole, tmp_path) -> Finished:
     return Finished(tmp_path / "set", of.job, of.rows)
 
 
-def generation(of: Finished) -> dict:
-    """What generation.json says of it, counted here; 700 bytes of pictures."""
-    mean = sum(row["mask_area"] for row in of.rows) * 255 / (8 * 32 * 32)
-    return {
-        "counts": {"samples": 8, "splits": {"train": 4, "test": 4}},
-        "bytes": {"overlay": 400, "mask": 100, "depth": 200},
-        "statistics": {"mask": {"mean": mean}},
-    }
+def pairs(problems) -> list[tuple[str, str]]:
+    return [(problem.file, problem.problem) for problem in problems]
 
 
-def told(
-    of: Finished,
-    rows: list[dict] | None = None,
-    change: Callable[[dict], object] = lambda content: None,
-    size: int = 700,
-) -> list[tuple[str, str]]:
-    if rows is not None:
-        with manifest.ManifestWriter(of.manifest) as writer:
-            writer.write(pa.Table.from_pylist(rows, schema=manifest.SCHEMA))
-    content = copy.deepcopy(generation(of))
-    change(content)
-    return check_whole(str(of.output), of.job, of.manifest, content, size)
+@dataclasses.dataclass
+class Beside:
+    """A data set with what stands beside its samples, and what is known of its records."""
+
+    of: Finished
+    totals: Totals
+    plan: Plan | None
+
+    def content(self) -> dict[str, Any]:
+        versions = {"python": "3", "numpy": "2", "pyarrow": "1"}
+        made = generation.content(self.of.job, self.totals, 0, self.plan, versions)
+        return made | {"timings": {"runs": []}}
+
+    def told(self, content: Any, sums: bool = True) -> list[tuple[str, str]]:
+        (self.of.output / "generation.json").write_text(json.dumps(content))
+        totals = self.totals if sums else None
+        return pairs(check_beside(str(self.of.output), self.of.job, totals, self.plan))
 
 
-def test_an_undamaged_data_set_has_no_problem(data_set):
-    assert told(data_set) == []
+@pytest.fixture
+def beside(data_set) -> Beside:
+    output, job = str(data_set.output), data_set.job
+    totals = Totals()
+    for unit in sorted(commit.committed(output, job)):
+        totals.add(job, commit.read(output, job, unit))
+    # The card names the network.
+    network = {"file": "drawn.onnx", "sha256": "0"}
+    configuration = dataclasses.replace(job.configuration, depth_model=network)
+    named = dataclasses.replace(job, configuration=configuration)
+    plan = shards.read_plan(output) if job.in_records else None
+    found = Beside(Finished(data_set.output, named, data_set.rows), totals, plan)
+    (data_set.output / "README.md").write_text(card(named, found.content()), encoding="utf-8")
+    return found
 
 
-@pytest.mark.parametrize("samples", [7, 9])
-def test_the_number_of_samples_is_compared(samples, data_set):
-    words = f"says {samples} samples, the manifest has 8"
-    assert told(data_set, change=lambda content: content["counts"].update(samples=samples)) == [
-        ("generation.json", words)
+def test_an_undamaged_data_set_has_no_problem(beside, data_set):
+    assert beside.told(beside.content()) == []
+    assert beside.totals.levels.median() is not None
+    units, problems = check_commits(str(data_set.output), data_set.job)
+    assert len(units) == 4 and problems == []
+
+
+@pytest.mark.parametrize(
+    ("section", "name"),
+    [("counts", "samples"), ("bytes", "mask"), ("depth", "levels_median"), ("counts", "splits")],
+)
+def test_each_number_is_compared(section, name, beside):
+    content = json.loads(json.dumps(beside.content()))
+    if name == "levels_median" and beside.of.job.configuration.depth_format == "png16":
+        # Nothing is lost, so nothing is said of it.
+        assert name not in content[section]
+        content[section][name] = 1
+        assert beside.told(content) == [("generation.json", f"{section}/{name} is 1, not None")]
+        return
+    right = content[section][name]
+    path = f"{section}/{name}"
+    if isinstance(right, dict):
+        name, right = "test", right["test"]
+        content[section]["splits"][name] += 1
+        path += f"/{name}"
+    else:
+        content[section][name] += 1
+    told = beside.told(content)
+    assert told == [("generation.json", f"{path} is {right + 1}, not {right}")]
+    # Sums over records that are lost are not known.
+    assert beside.told(content, sums=False) == []
+
+
+@pytest.mark.parametrize("by", [-2e-6, 2e-6])
+def test_the_mean_of_the_masks_is_compared(by, beside):
+    content = json.loads(json.dumps(beside.content()))
+    content["statistics"]["mask"]["mean"] += by
+    ((file, words),) = beside.told(content)
+    assert file == "generation.json" and words.startswith("statistics/mask/mean is ")
+
+
+def test_sections_that_lack_and_those_of_others_are_told(beside):
+    content = beside.content()
+    del content["inputs"]
+    content["mine"] = 1
+    assert beside.told(content) == [
+        ("generation.json", "has no inputs"),
+        ("generation.json", "has mine, which is not fgbg's"),
+    ]
+    ((_, words),) = beside.told([])
+    assert words.startswith("cannot be read: ")
+
+
+def test_lost_files_beside_the_samples_are_told(beside):
+    (beside.of.output / "README.md").unlink()
+    (beside.of.output / "errors.jsonl").write_bytes(b"{}")
+    assert beside.told(beside.content()) == [
+        ("errors.jsonl", "does not name just the units that failed"),
+        ("README.md", "missing"),
     ]
 
 
-@pytest.mark.parametrize("size", [699, 701])
-def test_the_bytes_of_pictures_are_compared(size, data_set):
-    words = f"says 700 bytes of pictures, {size} were read"
-    assert told(data_set, size=size) == [("generation.json", words)]
-
-
-@pytest.mark.parametrize("count", [3, 5])
-def test_the_samples_of_a_split_are_compared(count, data_set):
-    words = f"says {count} samples in test, the manifest has 4"
-    change = {"train": 4, "test": count}
-    assert told(data_set, change=lambda content: content["counts"].update(splits=change)) == [
-        ("generation.json", words)
-    ]
-
-
-@pytest.mark.parametrize("beside", [-2e-6, 2e-6])
-def test_the_mean_of_the_masks_is_compared(beside, data_set):
-    right = generation(data_set)["statistics"]["mask"]["mean"]
-
-    def change(by: float) -> Callable[[dict], None]:
-        return lambda content: content["statistics"]["mask"].update(mean=right + by)
-
-    words = f"says the masks' mean is {right + beside}, the manifest's areas give {right}"
-    assert told(data_set, change=change(beside)) == [("generation.json", words)]
-    assert told(data_set, change=change(beside / 4)) == []
-
-
-def test_missing_and_repeated_rows_are_told(whole, tmp_path):
-    shutil.copytree(whole["images"].output, tmp_path / "set")
-    of = Finished(tmp_path / "set", whole["images"].job, whole["images"].rows)
-    problems = told(of, of.rows[:-1])
-    assert ("errors.jsonl", "1 of 8 samples were not made; run again") in problems
-    assert ("generation.json", "says 8 samples, the manifest has 7") in problems
-    problems = told(of, [*of.rows, of.rows[0], of.rows[0], of.rows[3]])
-    assert ("bg1/fg_1/1", "is in the manifest 3 times") in problems
-    assert ("bg1/fg_1/4", "is in the manifest 2 times") in problems
-    assert not [key for key, words in problems if "1 times" in words]
-
-
-def test_a_data_set_without_rows_has_a_mean_of_zero(whole, tmp_path):
-    shutil.copytree(whole["images"].output, tmp_path / "set")
-    of = Finished(tmp_path / "set", whole["images"].job, whole["images"].rows)
-    problems = told(of, [], lambda content: content["statistics"]["mask"].update(mean=0.0))
-    assert not [words for _, words in problems if "mean" in words]
-    assert ("errors.jsonl", "8 of 8 samples were not made; run again") in problems
-
-
-def test_a_background_in_another_split_is_told(data_set):
-    rows = [dict(row) for row in data_set.rows]
-    rows[7]["split"] = "train"
-    words = "has samples in split train, it belongs to test"
-    assert [p for p in told(data_set, rows) if "belongs to" in p[1]] == [("bg2", words)]
-    rows[0]["split"] = "test"
-    assert [key for key, words in told(data_set, rows) if "belongs to" in words] == ["bg1", "bg2"]
+def commits_told(of: Finished) -> list[tuple[str, str]]:
+    return pairs(check_commits(str(of.output), of.job)[1])
 
 
 def test_lost_and_failed_units_are_told(data_set):
     output, job = str(data_set.output), data_set.job
     record = commit.read(output, job, UNIT)
+    name = Path(commit.record_path(output, job, UNIT)).relative_to(output).as_posix()
+    more = "fgbg generate makes what is missing"
     commit.withdraw(output, job, [UNIT])
-    lost = ("_work/commits", "3 of 4 units are done, 0 failed; run again")
-    assert lost in told(data_set)
+    lost = (name, f"missing: 3 of 4 units are done, 0 failed: {more}")
+    assert commits_told(data_set) == [lost]
     # One that failed is accounted for, and is a problem all the same.
     commit.write_failure(output, UNIT, "Compose", "a reason")
-    assert ("_work/commits", "3 of 4 units are done, 1 failed; run again") in told(data_set)
+    failed = (name, f"missing: 3 of 4 units are done, 1 failed: {more}")
+    assert commits_told(data_set) == [failed]
     commit.write(output, job, record)
-    assert ("_work/commits", "4 of 4 units are done, 1 failed; run again") in told(data_set)
+    done = ("_work/commits", f"missing: 4 of 4 units are done, 1 failed: {more}")
+    assert commits_told(data_set) == [done]
     commit.clear_failures(output)
-    assert told(data_set) == []
+    assert commits_told(data_set) == []
 
 
-def test_damaged_commit_records_and_other_files_are_told(data_set):
+def test_copies_of_commit_records_are_left_alone(data_set):
     path = Path(commit.record_path(str(data_set.output), data_set.job, UNIT))
-    name = path.relative_to(data_set.output).as_posix()
     copy_of = path.with_name("mirrored_0 (1).json")
     shutil.copyfile(path, copy_of)
-    path.write_bytes(b"")
-    other = "is no commit record of this job: of another one, a copy, or somebody's file"
-    assert [p for p in told(data_set) if p[0].startswith("_work/commits")] == [
-        (copy_of.relative_to(data_set.output).as_posix(), other),
-        (name, "is empty; fgbg generate makes its unit again"),
-        ("_work/commits", "3 of 4 units are done, 0 failed; run again"),
-    ]
+    name = copy_of.relative_to(data_set.output).as_posix()
+    other = "is no commit record of this job, but another one's, a copy or somebody's file"
+    assert commits_told(data_set) == [(name, f"{other}; it is left alone")]
 
 
-def test_records_have_their_shards_checked_as_well(whole, tmp_path):
-    of = whole["tfrecord"]
-    shutil.copytree(of.output, tmp_path / "set")
-    changed = Finished(tmp_path / "set", of.job, of.rows)
-    (changed.output / "_work/shards/plan.json").unlink()
-    words = "there is no plan of the shards: run fgbg generate again"
-    assert told(changed) == [("_work/shards", words)]
+def test_files_of_others_are_told(data_set):
+    def foreign() -> list[Problem]:
+        return list(check_foreign(str(data_set.output), data_set.job))
 
-
-def test_files_of_backgrounds_without_a_row_are_told(data_set):
-    def put(name: str) -> None:
-        path = Path(data_set.output / name)
+    before = foreign()
+    names = ["bg17/fg_1/mask/1.jpg", "bgx/1.jpg", "holiday.jpg", "bg1/fg_1/x.jpg"]
+    for name in names:
+        path = data_set.output / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(b"")
-
-    for name in ("bg17/fg_1/mask/1.jpg", "bgx/1.jpg", "big3/1.jpg", "bg/1.jpg", "bg1/fg_1/x.jpg"):
-        put(name)
-    # What stands in the folder of a background with rows is told with those rows; records have no
-    # such folders at all.
-    expected = ["bg17/fg_1/mask/1.jpg"]
-    if data_set.job.in_records:
-        expected.append("bg1/fg_1/x.jpg")
-    problems = told(data_set)
-    assert sorted(name for name, _ in problems) == sorted(expected)
-    assert {words for _, words in problems} == {"belongs to no row of the manifest"}
+    # What stands in the folder of a background is told with its samples; records have no such
+    # folders at all.
+    expected = names if data_set.job.in_records else names[:-1]
+    problems = [problem for problem in foreign() if problem not in before]
+    assert sorted(problem.file for problem in problems) == sorted(expected)
+    assert {p.problem for p in problems} == {"is no file of this data set; it is left alone"}
