@@ -15,6 +15,8 @@ from tests.helpers.damage import commit_file, flip_a_bit
 from tests.helpers.data_sets import arguments, make_in_process, tree
 from tests.helpers.tfrecord_sets import RECORDS
 
+# Several shards of one split.
+_RECORDS = (*RECORDS, "--splits", "train=1")
 UNIT = "bg2/fg_1/mirrored_0"
 DAMAGE: dict[str, Callable[[Path], object]] = {
     "empty": lambda path: path.write_bytes(b""),
@@ -32,7 +34,7 @@ pytestmark = pytest.mark.usefixtures("in_process")
 
 @pytest.fixture(scope="module")
 def record_set(small_inputs, tmp_path_factory) -> Path:
-    return make_in_process(small_inputs, tmp_path_factory.mktemp("records") / "set", *RECORDS)
+    return make_in_process(small_inputs, tmp_path_factory.mktemp("records") / "set", *_RECORDS)
 
 
 @pytest.fixture(params=["images", "tfrecord"])
@@ -41,7 +43,7 @@ def case(request, small_inputs, small_data_set, tmp_path) -> tuple[Path, Path, l
     whole = small_data_set if request.param == "images" else request.getfixturevalue("record_set")
     output = tmp_path / "set"
     shutil.copytree(whole, output)
-    more = RECORDS if request.param == "tfrecord" else ()
+    more = _RECORDS if request.param == "tfrecord" else ()
     return output, whole, arguments(small_inputs, output, *more)
 
 
@@ -124,7 +126,7 @@ def test_damaged_plans_and_shard_records_are_made_again(
     output = tmp_path / "set"
     shutil.copytree(record_set, output)
     DAMAGE[how](output / "_work" / "shards" / name)
-    assert main(arguments(small_inputs, output, *RECORDS)) == 0
+    assert main(arguments(small_inputs, output, *_RECORDS)) == 0
     assert tree(output) == tree(record_set)
 
 
