@@ -15,7 +15,10 @@ from fgbg.transforms.steps.verify import CheckBackground
 from tests.helpers import planted_damage as planted
 from tests.helpers.data_sets import arguments, make_in_process, tree, without_workers
 
-FORMATS = {"images": (), "tfrecord": ("--format", "tfrecord", "--shards", "3", "--splits", "train=1")}
+FORMATS = {
+    "images": (),
+    "tfrecord": ("--format", "tfrecord", "--shards", "3", "--splits", "train=1"),
+}
 CASES = [
     *(("images", name, damage) for name, damage in {**planted.BOTH, **planted.IMAGES}.items()),
     *(("tfrecord", name, damage) for name, damage in {**planted.BOTH, **planted.RECORDS}.items()),
