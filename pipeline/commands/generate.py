@@ -54,7 +54,10 @@ def main(arguments: list[str]) -> int:
 
             cloud_plan.show(job, estimate, cloud, asked, beam_options)
         return OK
-    request.try_network(asked_for)
+    if (
+        not runner
+    ):  # elsewhere it is the workers' machines that must bear it, and a launcher is small
+        request.try_network(asked_for)
     with hold(output):
         if asked.overwrite:
             delete(output)

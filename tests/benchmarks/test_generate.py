@@ -34,7 +34,7 @@ def test_fgbg_makes_the_pixels_of_the_opencv_loop(benchmark, small_inputs, tmp_p
     image = benchmark.loops.decode(by_hand / name)
     changed = benchmark.loops.encode(255 - np.asarray(image), 95)
     (by_hand / name).write_bytes(changed.tobytes())
-    roots = prepared.trees[0], prepared.blocks[0], str(by_hand)
+    roots = prepared.trees[0], *prepared.blocks[:2], str(by_hand)
     assert benchmark.differences(*roots, task, unit) == 2
 
 

@@ -93,11 +93,11 @@ def test_killed_while_publishing_names_are_kept(service, tmp_path, monkeypatch):
     asked = search_command(service, output, *more)
 
     def killed(*_):
-        raise MemoryError("as if killed: the pictures are there, the choice is not stored")
+        raise RuntimeError("as if killed: the pictures are there, the choice is not stored")
 
     with monkeypatch.context() as patch:
         patch.setattr(publish.state, "write_chosen", killed)
-        with pytest.raises(MemoryError):
+        with pytest.raises(RuntimeError):
             main(asked)
     assert len(pictures(output)) == 8
     assert main(asked) == 0

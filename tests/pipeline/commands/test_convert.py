@@ -203,7 +203,7 @@ def test_what_was_not_made_is_missing_in_both(sets, tmp_path, capsys, in_process
         assert json.loads(line)["reason"] == "a reason"
         capsys.readouterr()
         assert main(["verify", str(new)]) == 1
-        assert "3 of 48 samples were not made" in capsys.readouterr().out
+        assert "15 of 16 units are done, 1 failed" in capsys.readouterr().out
 
 
 def test_wrong_use_is_told(sets, tmp_path, capsys, in_process):
