@@ -51,6 +51,10 @@ def test_damaged_networks_end_no_command(network, tmp_path, monkeypatch):
 
 
 @pytest.mark.slow
+@pytest.mark.skipif(
+    not os.environ.get("FGBG_TEST_ALL_DAMAGE"),
+    reason="takes minutes: FGBG_TEST_ALL_DAMAGE=1 asks for it",
+)
 @pytest.mark.timeout(1200)
 def test_many_damaged_networks_end_no_command(network, tmp_path, monkeypatch):
     fuzz(network, tmp_path, range(4, 64), monkeypatch)
