@@ -10,7 +10,6 @@ The records themselves need no sync of their own: one that is lost or damaged co
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import NamedTuple
 
@@ -50,26 +49,27 @@ class CommitQueue:
         self._sync: Future[list[Settled]] | None = None
         self._thread = ThreadPoolExecutor(1) if self._waits else None
 
-    def put(self, record: Commit) -> Iterator[Settled]:
+    def put(self, record: Commit) -> list[Settled]:
         """Takes the record of a unit whose files have been written.
 
-        Yields:
+        Returns:
             What has been settled since the last call, of earlier units or of this one.
         """
         self._waiting.append(record)
         if self._thread is None:
-            yield from self._write(self._take())
-            return
+            return self._write(self._take())
         if self._sync is not None and not self._sync.done():
-            return
-        yield from self._settled()
+            return []
+        settled = self._settled()
         self._sync = self._thread.submit(self._sync_and_write, self._take())
+        return settled
 
-    def drain(self) -> Iterator[Settled]:
-        """Waits for all records put so far. Yields what has been settled since the last call."""
-        yield from self._settled()
+    def drain(self) -> list[Settled]:
+        """Waits for all records put so far. Returns what has been settled since the last call."""
+        settled = self._settled()
         if self._waiting:
-            yield from self._sync_and_write(self._take())
+            settled += self._sync_and_write(self._take())
+        return settled
 
     def _take(self) -> list[Commit]:
         taken, self._waiting = self._waiting, []
