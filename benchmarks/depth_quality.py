@@ -10,16 +10,17 @@ picture but at the truth: the best constant depth, and the best plane (depth, or
 linear in row and column) of each data set, chosen to make that data set's own abs_rel least, so
 no guess can be better. The last column of a network is its abs_rel over that of the better guess.
 
-The second measures order: cut-outs are pasted into the lower half of photos by the placement and
-compositing of the main job; counted are composites where the foreground is nearer than what the
-network says of the bare photo at the same pixels (medians over the mask).
+The second measures what a network makes of a pasted object: cut-outs are pasted into the lower half
+of photos by the compositing of the main job, and each composite's depth is compared with that of
+the bare photo. `nearer` counts composites whose depth falls inside the mask; a map that drifts as a
+whole counts there too, so the same change in a ring around the mask is subtracted (`ObjectDepth`).
 """
 
 from __future__ import annotations
 
 import argparse
 import time
-from typing import Any
+from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
@@ -36,6 +37,11 @@ from fgbg.transforms.pixels.pictures import Array
 _SIDE = 56  # pictures are compared with guesses at this size: planes have no detail
 _STEPS = 60
 _CANVAS = 448
+# Width of the ring around a mask, in pixels of the canvas, and the pixels next to the mask left out
+# of it: there a network's map, of half the canvas's size, is a mixture of both sides.
+_RING, _GAP = 32, 4
+# A change by less than this share of the bare photo's depth is none that a reader of the map sees.
+_VISIBLE = 0.05
 _INDOOR = ("NYU", "TUM", "7-Scenes", "Middlebury")
 Truths = list[NDArray[np.float32]]
 # Without and with median scaling.
@@ -169,8 +175,69 @@ def score(folder: str, names: list[str]) -> None:
             print(line)
 
 
+class ObjectDepth(NamedTuple):
+    """What a network makes of one pasted object; changes are shares of the bare photo's depth.
+
+    Attributes:
+        inside: Median change inside the mask; negative is nearer.
+        ring: The same in the ring around the mask, where nothing was pasted.
+        rest: Median of the absolute change beyond the ring: drift of the whole map.
+        spread: 90th less 10th percentile of the composite's depth inside the mask, over the median
+            there: 0 is a flat object.
+    """
+
+    inside: float
+    ring: float
+    rest: float
+    spread: float
+
+    @property
+    def step(self) -> float:
+        """The change that the object alone causes: inside, less that of its surroundings."""
+        return self.inside - self.ring
+
+
+def object_depth(
+    bare: NDArray[np.float32], made: NDArray[np.float32], mask: NDArray[np.bool_]
+) -> ObjectDepth:
+    """Compares the depth of a composite with that of its bare photo.
+
+    Args:
+        bare: Metres [height, width], of the photo.
+        made: Metres [height, width], of the composite.
+        mask: [height, width], where the object is; neither empty nor everywhere.
+    """
+    near, far = (
+        cv2.dilate(mask.astype(np.uint8), np.ones((2 * r + 1, 2 * r + 1), np.uint8)).astype(bool)
+        for r in (_GAP, _GAP + _RING)
+    )
+    change = (made - bare) / np.maximum(bare, 1e-3)
+    low, middle, high = np.percentile(made[mask], (10, 50, 90))
+    rest = change[~far] if not far.all() else change[~near]
+    return ObjectDepth(
+        float(np.median(change[mask])),
+        float(np.median(change[far & ~near])),
+        float(np.median(np.abs(rest))),
+        float((high - low) / max(middle, 1e-3)),
+    )
+
+
+def _told(found: list[ObjectDepth]) -> str:
+    inside, step, rest, spread = (
+        np.array([getattr(one, name) for one in found])
+        for name in ("inside", "step", "rest", "spread")
+    )
+    return (
+        f"nearer inside {(inside < 0).mean():.1%}, less the ring {(step < 0).mean():.1%}, by over "
+        f"{_VISIBLE:.0%} {(step < -_VISIBLE).mean():.1%}, without a step "
+        f"{(np.abs(step) <= _VISIBLE).mean():.1%}; median step {np.median(step):+.1%}; the rest "
+        f"drifts by over {_VISIBLE:.0%} in {(rest > _VISIBLE).mean():.1%}; spread inside "
+        f"{np.median(spread):.1%}"
+    )
+
+
 def order(backgrounds: str, foregrounds: str, names: list[str], count: int) -> None:
-    """Prints how often a foreground in the lower half is nearer than what it hides."""
+    """Prints what networks make of a foreground in the lower half of a photo."""
     random = np.random.default_rng(0)
     canvas = (_CANVAS, _CANVAS)
     photos = [
@@ -203,7 +270,7 @@ def order(backgrounds: str, foregrounds: str, names: list[str], count: int) -> N
     for name in names:
         network = _load(name)
         bare: dict[int, Any] = {}
-        nearer, seconds = 0, 0.0
+        found, seconds = [], 0.0
         for photo, made, mask in cases:
             if id(photo) not in bare:
                 bare[id(photo)] = resize(network.predict(photo[None])[0], canvas)
@@ -211,11 +278,10 @@ def order(backgrounds: str, foregrounds: str, names: list[str], count: int) -> N
             said = network.predict(made[None])[0]
             seconds += time.perf_counter() - began
             said = resize(said, canvas)
-            nearer += bool(np.median(said[mask]) < np.median(bare[id(photo)][mask]))
+            found.append(object_depth(bare[id(photo)], said, mask))
         print(
-            f"{name[-40:]}: the foreground is nearer in {nearer / count:.1%} of {count:,} "
-            f"composites; {1000 * seconds / count:.1f} ms a picture of {_CANVAS}x{_CANVAS}, one "
-            "thread"
+            f"{name[-40:]}, {count:,} composites: {_told(found)}; {1000 * seconds / count:.1f} ms "
+            f"a picture of {_CANVAS}x{_CANVAS}, one thread"
         )
 
 
