@@ -14,6 +14,7 @@ from __future__ import annotations
 import dataclasses
 import re
 from collections.abc import Iterable
+from typing import Any
 
 from fgbg.files import storage
 from fgbg.files.ordered_map import in_order, threads_for
@@ -144,7 +145,12 @@ def _is_recorded(output: str, shard: Shard) -> bool:
         record = unseal(storage.storage_for(path).read(path), path)
     except (FileNotFoundError, DamagedError):
         return False
-    return record.get("fingerprint") == shard.fingerprint()
+    return record == _record(shard)
+
+
+def _record(shard: Shard) -> dict[str, Any]:
+    """What a shard record says: a function of the plan, so that each of its values is checked."""
+    return {"fingerprint": shard.fingerprint(), "records": shard.records, "bytes": shard.bytes}
 
 
 def _joined(output: str, plan: Plan) -> set[Shard]:
@@ -198,9 +204,7 @@ def join(output: str, plan: Plan, name: str) -> int:
             raise
         except ValueError as error:
             raise ValueError(_wrong_sizes(output, job, shard)) from error
-        content = {"fingerprint": shard.fingerprint(), "records": shard.records}
-        content |= {"bytes": shard.bytes}
-        store.write_atomically(_record_path(output, name), seal(content))
+        store.write_atomically(_record_path(output, name), seal(_record(shard)))
     if plan.complete:
         store.delete_files(paths)
     return shard.bytes

@@ -6,9 +6,11 @@ import dataclasses
 import json
 import shutil
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
+from fgbg.files.sealed import seal, unseal
 from fgbg.transforms import meter
 from fgbg.transforms.dataset.record_samples import RecordReader
 from fgbg.transforms.job import commit
@@ -200,16 +202,17 @@ def test_the_size_of_a_shard_is_compared(change, data_set):
     assert shards_told(data_set) == [(SHARD, f"has {size + change} bytes, not {size}")]
 
 
-@pytest.mark.parametrize("lost", [True, False])
-def test_a_shard_record_that_is_not_the_shards_is_told(lost, data_set):
-    here, there = (
-        data_set.output / "_work/shards" / f"{shard.rpartition('/')[2]}.json"
-        for shard in (SHARD, OTHER)
-    )
-    if lost:
-        here.unlink()
-    else:
-        shutil.copyfile(there, here)
+def _replace(path: Path) -> None:
+    shutil.copyfile(path.with_name(f"{Path(OTHER).name}.json"), path)
+
+
+def _edit(path: Path) -> None:
+    path.write_bytes(seal(unseal(path.read_bytes(), "") | {"bytes": 7}))
+
+
+@pytest.mark.parametrize("damage", [Path.unlink, _replace, _edit])
+def test_a_shard_record_that_is_not_the_shards_is_told(damage, data_set):
+    damage(data_set.output / "_work/shards" / f"{Path(SHARD).name}.json")
     assert shards_told(data_set) == [(SHARD, "its shard record is missing or another's")]
 
 
