@@ -45,6 +45,12 @@ def stored_job(output: str, overwrite: bool) -> Job | None:
         )
     if overwrite and stored is not None:
         _refuse_foreign(output, stored)
+    if not overwrite and (problem := jobs.contradiction(output)):
+        # Which one is meant nobody can tell, and going on would write one over the other.
+        raise UserError(
+            f"{output}: {problem}; if one was edited, copy the right one over the other; "
+            "--overwrite starts anew"
+        )
     return None if overwrite else stored
 
 

@@ -113,6 +113,13 @@ class InputPicture:
     licence: str = ""
     page: str = ""
 
+    def __post_init__(self) -> None:
+        # Read from a file that people may edit: what is no size is to be told at once.
+        for name in ("number", "width", "height"):
+            value = getattr(self, name)
+            if type(value) is not int or value < 1:
+                raise TypeError(f"{name} of input {self.file!r} is {value!r}")
+
 
 @dataclasses.dataclass(frozen=True)
 class Job:
@@ -197,7 +204,7 @@ class Job:
                 content["skipped"],
             )
         except (KeyError, TypeError) as error:
-            raise ValueError(f"{path}: not a job description: {error!r}") from error
+            raise DamagedError(path, f"not a job description: {error!r}") from error
 
     @functools.cached_property
     def _identity_of_all(self) -> bytes:
@@ -279,6 +286,42 @@ def read(output: str) -> Job | None:
     if problems:
         raise ValueError(" and ".join(problems))
     return None
+
+
+def contradiction(output: str) -> str:
+    """What the two stored copies of a job say differently, in words; "" where they agree.
+
+    They agree where one is damaged or missing, and where the first is an extension of the second:
+    a run that was cut off between them left that.
+    """
+    copies = []
+    for name in (JOB_FILE, JOB_SPARE):
+        path = storage.join(output, name)
+        try:
+            copies.append(Job.from_bytes(storage.storage_for(path).read(path), path))
+        except (OSError, ValueError):
+            return ""
+    first, second = copies
+    if first == second or _extends(first, second):
+        return ""
+    names = (field.name for field in dataclasses.fields(Job))
+    wrong = [name for name in names if getattr(first, name) != getattr(second, name)]
+    return f"{JOB_FILE} and {JOB_SPARE} are different jobs ({', '.join(wrong)})"
+
+
+def _extends(job: Job, earlier: Job) -> bool:
+    """Whether a job has all that an earlier one had, unchanged, and perhaps more."""
+
+    def begins(longer: list[Any], shorter: list[Any]) -> bool:
+        return longer[: len(shorter)] == shorter
+
+    c, e = job.configuration, earlier.configuration
+    return (
+        dataclasses.replace(c, placements=[]) == dataclasses.replace(e, placements=[])
+        and begins(c.placements, e.placements)
+        and begins(job.backgrounds, earlier.backgrounds)
+        and begins(job.foregrounds, earlier.foregrounds)
+    )
 
 
 def write(output: str, job: Job) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from fgbg.files.sealed import seal, unseal
 from fgbg.pipeline.__main__ import main
 from fgbg.transforms.report import page
 from tests.helpers.damage import commit_file, flip_a_bit
@@ -93,6 +94,29 @@ def test_one_of_the_two_copies_of_the_job_is_enough(name, how, case, capsys):
     assert main(command) == 0
     assert "nothing to do" in capsys.readouterr().err
     assert tree(output) == tree(whole)
+
+
+def edit_input(path: Path, height: int | None) -> None:
+    content = unseal(path.read_bytes(), "")
+    content["backgrounds"][0]["height"] = height
+    path.write_bytes(seal(content, indent=1))
+
+
+def test_a_copy_of_the_job_with_a_value_that_cannot_be_is_written_again(case):
+    output, whole, command = case
+    edit_input(output / "_work/job.json", None)
+    assert main(["verify", str(output)]) == 1
+    assert main(command) == 0
+    assert tree(output) == tree(whole)
+
+
+def test_two_copies_of_the_job_that_differ_are_refused(case, capsys):
+    output, _, command = case
+    edit_input(output / "_work/job.json", 7)
+    before = tree(output)
+    assert main(command) == 2
+    assert "_work/job.spare.json are different jobs (backgrounds)" in capsys.readouterr().err
+    assert tree(output) == before
 
 
 def test_a_job_without_a_whole_copy_is_named_and_nothing_is_done(case, capsys):
