@@ -36,6 +36,10 @@ _COMMANDS = {
         "fgbg.pipeline.commands.cutout",
         "cut the things out of photos: foregrounds with transparency",
     ),
+    "label": (
+        "fgbg.pipeline.commands.label",
+        "depth or masks of any number of pictures, by a network",
+    ),
     "verify": ("fgbg.pipeline.commands.verify", "read a data set back and prove it"),
     "report": (
         "fgbg.pipeline.commands.report",

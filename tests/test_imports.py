@@ -20,7 +20,10 @@ ORDER = [
     ["fgbg.transforms.pixels"],
     ["fgbg.transforms.records", "fgbg.transforms.cutout"],
     ["fgbg.transforms.dataset"],
-    ["fgbg.transforms.report", "fgbg.transforms.exports", "fgbg.transforms.collect"],
+    [
+        *("fgbg.transforms.report", "fgbg.transforms.exports", "fgbg.transforms.collect"),
+        "fgbg.transforms.label",
+    ],
     ["fgbg.transforms.steps"],
     ["fgbg.pipeline"],
     ["fgbg"],
@@ -30,6 +33,7 @@ WITH_BEAM = (
     "fgbg.transforms.steps.",
     "fgbg.transforms.collect.",
     "fgbg.transforms.cutout.",
+    "fgbg.transforms.label.",
     "fgbg.transforms.meter",  # where a worker counts: in Beam's metrics too
 )
 CUTOUT_USES = ("fgbg.files", "fgbg.models", "fgbg.transforms.job", "fgbg.transforms.pixels")

@@ -110,6 +110,7 @@ class DepthNetwork:
     Attributes:
         model: What it is.
         size: Width and height of the pictures it is fed.
+        any_size: Whether that is the canvas' choice, and not the network's.
         gpu: Name of the GPU that it runs on; None on a processor.
 
     Raises:
@@ -128,6 +129,7 @@ class DepthNetwork:
         self.gpu = None if network.prepare else tensorflow_process.gpu_name(tf)
         self._network = network  # compiled functions do not keep a network's variables alive
         self.size = _choose_size(network, canvas)
+        self.any_size = not (network.size or self.model.card.input_size)
         largest = GPU_BATCH if self.gpu else CPU_BATCH
         asked = self.model.batch_size
         if network.batch and asked not in (None, network.batch):

@@ -196,15 +196,17 @@ def generate_parser() -> Parser:
     return parser
 
 
-def add_depth_model(add: Callable[..., Any], none: bool) -> None:
+def add_depth_model(add: Callable[..., Any], none: bool, name: str = "--depth_model") -> None:
     """Adds the options that say which depth network is used, and how it is run.
 
     Args:
         add: add_argument of the parser, or of a group of it.
         none: Whether a data set without depth can be asked for.
+        name: Of the option that names the network; its value is `depth_model` in any case.
     """
     add(
-        "--depth_model",
+        name,
+        dest="depth_model",
         default=BUILTIN,
         metavar="builtin|none|nyu|kitti|PATH" if none else "builtin|nyu|kitti|PATH",
         help="builtin: a small network that comes with fgbg, to try things with; nyu, kitti: "

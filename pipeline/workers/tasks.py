@@ -11,6 +11,7 @@ import apache_beam as beam
 from apache_beam.options.pipeline_options import PipelineOptions
 from apache_beam.runners.portability.fn_api_runner import FnApiRunner
 
+from fgbg.files import storage
 from fgbg.files.sealed import DamagedError
 from fgbg.models import network_files
 from fgbg.models.depth import depth_network
@@ -31,6 +32,9 @@ from fgbg.transforms.job import commit
 from fgbg.transforms.job import job as jobs
 from fgbg.transforms.job.commit_queue import CommitQueue, Settled
 from fgbg.transforms.job.work_unit import WorkUnit
+from fgbg.transforms.label import record as labels
+from fgbg.transforms.label.network import LabelNetwork
+from fgbg.transforms.label.steps import Form, label
 from fgbg.transforms.records import shards
 from fgbg.transforms.steps.convert import convert_unit
 from fgbg.transforms.steps.verify import verify
@@ -207,3 +211,40 @@ def cut_out_slice(
     left = [t for t in own if not cutouts.is_done(t, before.get(t.name), fingerprint, output)]
     with _pipeline() as root:
         cut_out(root, output, left, method, fingerprint, threads)
+
+
+def label_slice(
+    part: Slice,
+    output: str,
+    blocks: list[labels.Block],
+    network: LabelNetwork,
+    form: Form,
+    threads: int,
+) -> None:
+    """Labels the pictures of a slice that are not labelled.
+
+    Args:
+        part: The slice, of numbers of blocks; without pictures by their own numbers.
+        output: The folder of the labels.
+        blocks: The blocks of all slices.
+        network: The network.
+        form: How labels are stored.
+        threads: CPU threads of the network.
+
+    Raises:
+        UserError: The network cannot be used.
+    """
+    try:
+        # Opened before the pipeline starts, so that its errors reach the person as they are.
+        network.open_cached(threads)
+    except ValueError as error:
+        raise UserError(str(error)) from error
+    left = []
+    for block in blocks:
+        path = labels.record_path(output, block.identity)
+        if block.number % part.count == part.index and not storage.storage_for(path).exists(path):
+            places = range(len(block.items))
+            given_up = frozenset(i for i in places if block.first + i in part.without)
+            left.append(dataclasses.replace(block, given_up=given_up))
+    with _pipeline() as root:
+        label(root, output, left, network, form, threads)

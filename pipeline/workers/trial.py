@@ -22,6 +22,7 @@ from fgbg.models.opening import KERAS, SAVED_MODEL, TFLITE, NetworkError
 from fgbg.pipeline import interrupts
 from fgbg.pipeline.exit_codes import UserError
 from fgbg.transforms.cutout.method import Method
+from fgbg.transforms.label.network import LabelNetwork
 
 # So long opening and one picture may take, in seconds.
 PATIENCE_S = 120.0
@@ -55,6 +56,12 @@ def trained(folder: str) -> None:
     _run(folder, _trained, folder)
 
 
+def labelling(network: LabelNetwork) -> None:
+    """Tries a network that labels pictures, of whatever kind. Raises UserError as `depth`."""
+    if network.depth is None or network.depth.kind in _TRIED:
+        _run(network.path, _labelling, network)
+
+
 def _depth(path: str, model: DepthModel, canvas: tuple[int, int]) -> Callable[[], Any]:
     from fgbg.models.depth import depth_network
 
@@ -75,6 +82,11 @@ def _trained(folder: str) -> Callable[[], Any]:
     network = TrainedNetwork(folder, 1)
     picture = _grey(*network.size)
     return lambda: network.predict(picture, picture if network.pair else None)
+
+
+def _labelling(network: LabelNetwork) -> Callable[[], Any]:
+    labeller = network.open(1)
+    return lambda: labeller.predict(_grey(*labeller.fed_size((640, 480))))
 
 
 def _grey(width: int, height: int) -> Any:

@@ -1,0 +1,1 @@
+"""Bulk labels: depth and masks of any pictures by a network, resumable."""
