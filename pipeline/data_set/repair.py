@@ -164,6 +164,8 @@ def _proven_inputs(output: str, job: Job) -> dict[str, list[int]] | None:
     it can be composed again, byte by byte, are those that it was made of.
     """
     version = jobs.version(job)
+    if catalogue.missing_inputs(output, job):
+        return None
     if not processes.run_alone("fgbg.pipeline.workers.tasks:proven_inputs", output, version):
         return None
     store = storage.storage_for(output)

@@ -269,6 +269,22 @@ def record_inputs(output: str, checksums: dict[str, list[int]]) -> None:
     storage.storage_for(path).write_atomically(path, seal(checksums))
 
 
+def missing_inputs(output: str, job: Job) -> list[str]:
+    """The inputs as used that are not there, by path relative to the data set."""
+    there = _sizes(output)
+    return [name for name in input_files(job) if name not in there]
+
+
+def _sizes(output: str) -> dict[str, int]:
+    """Bytes of what lies among the inputs as used, by path relative to the data set."""
+    store = storage.storage_for(output)
+    return {
+        f"{folder}/{name}": size
+        for folder in (jobs.BACKGROUNDS, jobs.FOREGROUNDS)
+        for name, size in store.sizes(storage.join(output, folder)).items()
+    }
+
+
 def wrong_inputs(
     output: str, job: Job, recorded: dict[str, list[int]], whole: bool = False
 ) -> dict[str, str]:
@@ -284,11 +300,7 @@ def wrong_inputs(
         whole: Whether to read them on gs:// too.
     """
     store = storage.storage_for(output)
-    sizes = {
-        f"{folder}/{name}": size
-        for folder in (jobs.BACKGROUNDS, jobs.FOREGROUNDS)
-        for name, size in store.sizes(storage.join(output, folder)).items()
-    }
+    sizes = _sizes(output)
     found = {}
     for name in input_files(job):
         if name not in sizes:

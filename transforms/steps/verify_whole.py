@@ -113,15 +113,18 @@ def check_commits(output: str, job: Job) -> tuple[set[WorkUnit], list[Problem]]:
 
 def check_inputs(output: str, job: Job) -> tuple[frozenset[str], list[Problem]]:
     """The inputs as used: those that are not what they were, and what is wrong."""
+    found = []
     try:
         recorded = catalogue.read_recorded_inputs(output)
     except FileNotFoundError:
-        return frozenset(), [Problem(jobs.INPUTS, "missing", INPUT_SUMS)]
+        found.append(Problem(jobs.INPUTS, "missing", INPUT_SUMS))
     except DamagedError as error:
-        return frozenset(), [Problem(jobs.INPUTS, error.problem, INPUT_SUMS)]
-    wrong = catalogue.wrong_inputs(output, job, recorded, whole=True)
+        found.append(Problem(jobs.INPUTS, error.problem, INPUT_SUMS))
+    if found:  # then nothing more can be said of a file that is there
+        wrong = dict.fromkeys(catalogue.missing_inputs(output, job), "missing")
+    else:
+        wrong = catalogue.wrong_inputs(output, job, recorded, whole=True)
     entries = catalogue.input_files(job)
-    found = []
     for name, problem in wrong.items():
         kind, entry = entries[name]
         found.append(

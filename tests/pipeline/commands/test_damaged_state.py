@@ -96,6 +96,18 @@ def test_one_of_the_two_copies_of_the_job_is_enough(name, how, case, capsys):
     assert tree(output) == tree(whole)
 
 
+@pytest.mark.parametrize("repair", [(), ("--repair",)])
+def test_a_lost_input_is_named_beside_damaged_checksums_of_inputs(repair, case, capsys):
+    output, whole, command = case
+    (output / "foregrounds/fg_2.png").unlink()
+    (output / "_work/inputs.json").write_bytes(b"")
+    assert main(["verify", str(output), *repair]) == 1
+    told = capsys.readouterr().out
+    assert "foregrounds/fg_2.png: missing" in told and "_work/inputs.json: is empty" in told
+    assert main(command) == 0
+    assert tree(output) == tree(whole)
+
+
 def edit_input(path: Path, height: int | None) -> None:
     content = unseal(path.read_bytes(), "")
     content["backgrounds"][0]["height"] = height
