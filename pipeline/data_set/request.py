@@ -20,7 +20,7 @@ from fgbg.transforms import escaping
 from fgbg.transforms.dataset import catalogue, left_out
 from fgbg.transforms.dataset.catalogue import BACKGROUND, FOREGROUND, Checked, InputError
 from fgbg.transforms.job import job as jobs
-from fgbg.transforms.job.job import Configuration, Job
+from fgbg.transforms.job.job import PER_UNIT, Configuration, Job
 
 _PROBLEMS_SHOWN = 200
 
@@ -132,6 +132,11 @@ def _configuration(asked: argparse.Namespace) -> Configuration:
             f"--size {asked.size[0]}x{asked.size[1]} and --canvas {canvas[0]}x{canvas[1]} have "
             "different aspects: pictures would be distorted"
         )
+    if asked.scale_per == PER_UNIT and asked.fg_scale[1] > 1:
+        raise UserError(
+            f"--fg_scale {asked.fg_scale[0]:g},{asked.fg_scale[1]:g}: above 1 goes with "
+            "--scale_per placement (and --truncation: without it nothing exceeds the canvas)"
+        )
     model, asked.depth_path = depth_model.choose(asked)
     depth_range = asked.depth_range or (model.card.max_depth_m if model else 10.0)
     return Configuration(
@@ -141,6 +146,8 @@ def _configuration(asked: argparse.Namespace) -> Configuration:
         placements=[asked.placements],
         mirror=asked.mirror,
         fg_scale=asked.fg_scale,
+        scale_per=asked.scale_per,
+        scale_by=asked.scale_by,
         truncation=asked.truncation,
         seed=asked.seed,
         image_quality=asked.image_quality,

@@ -12,6 +12,7 @@ from fgbg.pipeline.exit_codes import WRONG_USE
 from fgbg.pipeline.options import cloud as cloud_options
 from fgbg.pipeline.options.types import add_switch, boolean, number, numbers, scale, size, splits
 from fgbg.transforms.escaping import terminal
+from fgbg.transforms.job.job import BY_AREA, BY_HEIGHT, BY_LONGER_SIDE, PER_PLACEMENT, PER_UNIT
 
 __all__ = [
     "Parser",
@@ -130,6 +131,20 @@ def generate_parser() -> Parser:
         metavar="MIN,MAX",
         help="height of the foreground as a share of the canvas, drawn for each foreground on "
         "each background",
+    )
+    add(
+        "--scale_per",
+        choices=(PER_UNIT, PER_PLACEMENT),
+        default=PER_UNIT,
+        help="unit: one size of a foreground for all its positions on a background; placement: a "
+        "size for each, log-uniform over --fg_scale, which may exceed 1 then",
+    )
+    add(
+        "--scale_by",
+        choices=(BY_HEIGHT, BY_LONGER_SIDE, BY_AREA),
+        default=BY_HEIGHT,
+        help="what --fg_scale is a share of the canvas' height of: the foreground's height, its "
+        "longer side, or the square root of its area",
     )
     add(
         "--truncation",

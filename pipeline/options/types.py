@@ -99,11 +99,15 @@ def numbers(count: int, what: str) -> Numbers:
     return Numbers(count, what)
 
 
+# A thing larger than this shows a patch of its middle, whatever the truncation.
+MAX_SCALE = 4
+
+
 def scale(text: str) -> tuple[float, float]:
     """MIN,MAX of --fg_scale."""
     least, greatest = numbers(2, "MIN,MAX, such as 0.3,0.6")(text)
-    if not 0 < least <= greatest <= 1:
-        raise argparse.ArgumentTypeError(f"{text!r}: 0 < MIN <= MAX <= 1 must hold")
+    if not 0 < least <= greatest <= MAX_SCALE:
+        raise argparse.ArgumentTypeError(f"{text!r}: 0 < MIN <= MAX <= {MAX_SCALE} must hold")
     return least, greatest
 
 

@@ -134,7 +134,7 @@ def content(
             depth["levels_median"] = totals.levels.median()
     found = {
         "format_version": jobs.FORMAT_VERSION,
-        "configuration": dataclasses.asdict(c),
+        "configuration": c.to_dict(),
         "depth": depth,
         "inputs": {
             "backgrounds": [dataclasses.asdict(b) for b in job.backgrounds],

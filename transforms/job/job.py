@@ -19,6 +19,8 @@ from fgbg.transforms.job.work_unit import WorkUnit
 
 FORMAT_VERSION = 2
 IMAGES, TFRECORD = "images", "tfrecord"
+PER_UNIT, PER_PLACEMENT = "unit", "placement"
+BY_HEIGHT, BY_LONGER_SIDE, BY_AREA = "height", "longer_side", "area"
 JOB_FILE = "_work/job.json"
 JOB_SPARE = "_work/job.spare.json"
 INPUTS = "_work/inputs.json"  # checksums of the inputs as used
@@ -63,6 +65,9 @@ class Configuration:
         splits: Names of the splits and their shares of the backgrounds, summing to 1.
         shards: Number of TFRecord shards of all splits together; None: as many as their size asks
             for.
+        scale_per: PER_UNIT: one size for all placements of a unit; PER_PLACEMENT: one for each.
+        scale_by: What `fg_scale` is the share of the canvas' height of: BY_HEIGHT,
+            BY_LONGER_SIDE, or BY_AREA (the square root of width times height).
     """
 
     output_format: str
@@ -80,11 +85,29 @@ class Configuration:
     depth_model: dict[str, Any] | None
     splits: list[tuple[str, float]]
     shards: int | None = None
+    scale_per: str = PER_UNIT
+    scale_by: str = BY_HEIGHT
+
+    def to_dict(self) -> dict[str, Any]:
+        """As stored. What came later than the format and is not used is left out.
+
+        So a job that does not use an option has the bytes, and its units the identities, that it
+        had before there was that option.
+        """
+        content = dataclasses.asdict(self)
+        for name, unused in _LATER.items():
+            if content[name] == unused:
+                del content[name]
+        return content
 
     @property
     def in_records(self) -> bool:
         """Whether the samples are records in shards, not files of their own."""
         return self.output_format == TFRECORD
+
+
+# Options that came after format 2, with the value that leaves all as it was before them.
+_LATER: dict[str, Any] = {"scale_per": PER_UNIT, "scale_by": BY_HEIGHT}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -170,7 +193,8 @@ class Job:
 
     def to_bytes(self) -> bytes:
         """The job as stored: keys sorted, so that equal jobs are equal bytes."""
-        return seal({"format_version": FORMAT_VERSION, **dataclasses.asdict(self)}, indent=1)
+        content = dataclasses.asdict(self) | {"configuration": self.configuration.to_dict()}
+        return seal({"format_version": FORMAT_VERSION, **content}, indent=1)
 
     @classmethod
     def from_bytes(cls, data: bytes, path: str) -> Job:
@@ -209,7 +233,7 @@ class Job:
     @functools.cached_property
     def _identity_of_all(self) -> bytes:
         """What all units' identities have in common: what decides pixels, besides the inputs."""
-        content = dataclasses.asdict(self.configuration)
+        content = self.configuration.to_dict()
         del content["splits"], content["shards"]  # they decide where a sample is, not what it is
         placements = content.pop("placements")
         if self.in_records:  # a record holds its sample's number among all

@@ -10,6 +10,7 @@ same pixels as doing it with the whole picture, and only that box is handed on.
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import cv2
@@ -176,7 +177,7 @@ class _Cover(NamedTuple):
 
 def compose_unit(
     background: Background,
-    foreground: Array,
+    foregrounds: Array | Sequence[Array],
     placements: list[Box],
     size: tuple[int, int],
     keep_canvases: bool,
@@ -185,7 +186,8 @@ def compose_unit(
 
     Args:
         background: What is under the foreground.
-        foreground: uint8 BGRA [h, w, 4] from `scale_foreground`: as large as every placement.
+        foregrounds: uint8 BGRA [h, w, 4] from `scale_foreground`, for each placement and as large
+            as it; or one for all. What several placements share is weighed once.
         placements: The foreground's boxes in canvas pixels; they may be truncated.
         size: Width and height stored.
         keep_canvases: Whether the composed canvases are wanted (for the depth network).
@@ -199,12 +201,15 @@ def compose_unit(
         canvases[:] = background.canvas
     parts, boxes, areas = [], [], []
     sums = count * background.sums
-    alpha = np.ascontiguousarray(foreground[..., 3])
-    weighted, rest = _weigh(foreground)
+    if isinstance(foregrounds, np.ndarray):
+        foregrounds = [foregrounds] * count
+    # Compared by identity: samples of one size have the same array.
+    weighed = {id(f): (*_weigh(f), np.ascontiguousarray(f[..., 3])) for f in foregrounds}
     # What is covered depends on the place only by what is cut off and by where the cut-out's edge
-    # falls inside of a stored pixel: most samples of a unit share it.
+    # falls inside of a stored pixel: most samples of one size share it.
     covers: dict[tuple[int, ...], _Cover] = {}
-    for k, place in enumerate(placements):
+    for k, (place, foreground) in enumerate(zip(placements, foregrounds, strict=True)):
+        weighted, rest, alpha = weighed[id(foreground)]
         # The part of the foreground inside the picture, in canvas and in foreground pixels.
         left, top = max(place.x, 0), max(place.y, 0)
         right = min(place.x + place.width, canvas_width)
@@ -227,7 +232,8 @@ def compose_unit(
             x1, y1 = size
         box = Box(x0, y0, x1 - x0, y1 - y0)
         overlay = resize(touched, (box.width, box.height))
-        key = (top - place.y, left - place.x, bottom - top, right - left, above, before)
+        shown = (top - place.y, left - place.x, bottom - top, right - left)
+        key = (id(foreground), *shown, above, before)
         # Without a ratio `above` and `before` are the place itself.
         cover = covers.get(key)
         if cover is None:

@@ -13,7 +13,7 @@ from fgbg.files import storage
 from fgbg.transforms import meter
 from fgbg.transforms.job import commit
 from fgbg.transforms.job import job as jobs
-from fgbg.transforms.job.job import Job
+from fgbg.transforms.job.job import BY_HEIGHT, PER_PLACEMENT, PER_UNIT, Job
 from fgbg.transforms.job.work_unit import WorkUnit, sample_numbers
 from fgbg.transforms.pixels import allocation, codec, compositing, placement
 from fgbg.transforms.pixels.compositing import Background, Composed
@@ -81,9 +81,7 @@ def _foreground(output: str, version: str, number: int) -> Array:
     return codec.decode(storage.storage_for(path).read(path), path)
 
 
-def places_of(
-    job: Job, unit: WorkUnit, cutout: tuple[int, int]
-) -> tuple[list[int], tuple[int, int], list[Box]]:
+def places_of(job: Job, unit: WorkUnit, cutout: tuple[int, int]) -> tuple[list[int], list[Box]]:
     """Where the foreground of a unit stands: a function of the job and of the cut-out's size.
 
     Args:
@@ -92,8 +90,7 @@ def places_of(
         cutout: Width and height of the foreground as used.
 
     Returns:
-        The numbers of the unit's samples; the foreground's width and height on the canvas; its
-        box in canvas pixels, per sample.
+        The numbers of the unit's samples, and the foreground's box in canvas pixels for each.
     """
     c = job.configuration
     key = placement.generator_key(
@@ -102,10 +99,16 @@ def places_of(
         job.foregrounds[unit.foreground - 1].sha256,
         unit.mirrored,
     )
-    scale = placement.draw_scale(key, unit.round, c.fg_scale)
-    size = placement.scaled_size(cutout, c.canvas, scale)
     numbers = list(sample_numbers(c.placements, c.mirror, unit))
-    return numbers, size, placement.places(key, numbers, size, c.canvas, c.truncation)
+    if c.scale_per == PER_PLACEMENT:
+        scales = placement.draw_scales(key, numbers, c.fg_scale)
+    else:
+        scales = [placement.draw_scale(key, unit.round, c.fg_scale)] * len(numbers)
+    if (c.scale_per, c.scale_by) == (PER_UNIT, BY_HEIGHT):
+        sizes = [placement.scaled_size(cutout, c.canvas, scale) for scale in scales]
+    else:
+        sizes = [placement.size_by(cutout, c.canvas, s, c.scale_by, c.truncation) for s in scales]
+    return numbers, placement.places(key, numbers, sizes, c.canvas, c.truncation)
 
 
 def compose(
@@ -125,10 +128,12 @@ def compose(
     if background.canvas.shape != (c.canvas[1], c.canvas[0], 3):
         raise ValueError(f"backgrounds/bg{unit.background}.jpg is not of the canvas' size")
     cutout = _foreground(output, version, unit.foreground)
-    numbers, size, places = places_of(job, unit, (cutout.shape[1], cutout.shape[0]))
-    foreground = compositing.scale_foreground(cutout, size, unit.mirrored)
+    numbers, places = places_of(job, unit, (cutout.shape[1], cutout.shape[0]))
+    sizes = [(place.width, place.height) for place in places]
+    scaled = {s: compositing.scale_foreground(cutout, s, unit.mirrored) for s in set(sizes)}
+    foregrounds = [scaled[size] for size in sizes]
     keep_canvases = c.depth_model is not None
-    composed = compositing.compose_unit(background, foreground, places, c.size, keep_canvases)
+    composed = compositing.compose_unit(background, foregrounds, places, c.size, keep_canvases)
     return ComposedUnit(unit, numbers, places, composed)
 
 

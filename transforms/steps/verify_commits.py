@@ -57,7 +57,7 @@ def _wrong_sums(job: Job, record: Commit) -> Iterator[str]:
 def wrong_places(output: str, version: str, record: Commit) -> str:
     """What a usable record says otherwise than the job of where the foreground stands."""
     job = jobs.read_cached(output, version)
-    _, _, places = places_of(job, record.unit, _stored_size(output, record.unit.foreground))
+    _, places = places_of(job, record.unit, _stored_size(output, record.unit.foreground))
     for i, (number, place) in enumerate(zip(record.columns["number"], places, strict=True)):
         found = tuple(record.columns[f"canvas_{name}"][i] for name in _BOX)
         if found != tuple(place):

@@ -64,7 +64,8 @@ def expected_depth(rgb: np.ndarray) -> np.ndarray:
     """Millimetres by NumPy: the longer side fed at SIDE, both in multiples of 32."""
     height, width = rgb.shape[:2]
     scale = SIDE / max(width, height)
-    fed = tuple(max(32, 32 * int(round(side * scale) / 32 + 0.5)) for side in (width, height))
+    across, down = (max(32, 32 * int(round(s * scale) / 32 + 0.5)) for s in (width, height))
+    fed = across, down
     depth = oracle(resize(rgb, fed)[None] / 255)[0].astype(np.float32)
     return np.rint(resize(depth, (width, height)) * 1000)
 

@@ -127,6 +127,8 @@ def test_a_job_is_read_back_as_it_was():
 def test_the_stored_job_is_sorted_and_indented_json_with_a_checksum():
     whole = job()
     content = {"format_version": 2, **dataclasses.asdict(whole)}
+    for later in ("scale_per", "scale_by"):  # absent where they are not used
+        del content["configuration"][later]
     body = json.dumps(content, sort_keys=True, indent=1).removesuffix("\n}").encode()
     assert whole.to_bytes() == body + b',\n "crc32": "%08x"\n}\n' % zlib.crc32(body)
     assert body.startswith(b'{\n "backgrounds": [\n  {\n   "author": "Ann",')

@@ -117,6 +117,26 @@ def test_a_unit_is_what_whole_pictures_give(ratio, seed):
     assert result.sums[1].tolist() == (values**2).sum(axis=0).tolist()
 
 
+@settings(deadline=None)
+@given(st.integers(0, 2**32 - 1))
+def test_samples_of_different_sizes_are_what_each_gives_alone(seed):
+    rng = np.random.default_rng(seed)
+    background = Background.of(rng.integers(0, 256, (32, 48, 3), dtype=np.uint8), (24, 16))
+    sizes = [(21, 17), (9, 30), (21, 17), (60, 40)]
+    drawn = {size: rng.integers(0, 256, (size[1], size[0], 4), dtype=np.uint8) for size in sizes}
+    boxes = [Box(int(rng.integers(-8, 40)), int(rng.integers(-8, 28)), *size) for size in sizes]
+    together = compose_unit(background, [drawn[s] for s in sizes], boxes, (24, 16), True)
+    alone = [
+        compose_unit(background, drawn[size], [box], (24, 16), True)
+        for size, box in zip(sizes, boxes, strict=True)
+    ]
+    for k, one in enumerate(alone):
+        assert np.array_equal(together.overlays[k], one.overlays[0])
+        assert np.array_equal(together.masks[k], one.masks[0])
+        assert np.array_equal(together.canvases[k], one.canvases[0])
+    assert np.array_equal(together.sums, sum(one.sums for one in alone))
+
+
 @pytest.mark.parametrize("size", [(21, 15), (35, 15), (21, 25)])
 def test_canvases_without_an_integer_ratio_are_reduced_whole(size):
     rng = np.random.default_rng(3)

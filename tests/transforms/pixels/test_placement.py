@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 
 import numpy as np
 import pytest
@@ -12,10 +13,12 @@ from hypothesis import strategies as st
 from fgbg.transforms.pixels.placement import (
     Box,
     draw_scale,
+    draw_scales,
     generator_key,
     place,
     places,
     scaled_size,
+    size_by,
 )
 from tests.helpers.pixel_oracles import philox
 
@@ -25,6 +28,7 @@ KEYS = st.integers(0, 2**128 - 1)
 
 PINNED = [(67, 73), (81, 199), (61, 175)]
 PINNED_SCALE = 0.4406501364728458
+PINNED_SCALES = [0.3960808318208913, 0.9826904150850395, 0.967407036344794]
 PINNED_TRUNCATED = [(37, 32), (54, 260), (29, 216)]
 
 
@@ -33,7 +37,7 @@ def test_draws_are_the_same_on_every_machine_and_version():
     key = generator_key(42, "0" * 64, "f" * 64, True)
     assert [place(key, n, (100, 200), (448, 448))[:2] for n in (1, 2, 41)] == PINNED
     assert draw_scale(key, 0, (0.3, 0.6)) == PINNED_SCALE
-    truncated = places(key, (1, 2, 41), (100, 200), (448, 448), 0.5)
+    truncated = places(key, (1, 2, 41), [(100, 200)] * 3, (448, 448), 0.5)
     assert [box[:2] for box in truncated] == PINNED_TRUNCATED
 
 
@@ -70,7 +74,7 @@ def test_truncation_is_used():
 def test_positions_are_uniform_to_the_corners():
     # 6 x 5 positions, 30,000 draws: 1,000 each are expected.
     counts = np.zeros((5, 6), int)
-    for box in places(12345, range(30_000), (5, 6), (10, 10)):
+    for box in places(12345, range(30_000), [(5, 6)] * 30_000, (10, 10)):
         counts[box.y, box.x] += 1
     chi_square = ((counts - 1000) ** 2 / 1000).sum()
     assert counts.min() > 0  # corners and both ends among them
@@ -101,7 +105,8 @@ def test_truncated_positions_are_all_that_show_enough_of_an_oblong_foreground(
         if visible(x, y) >= enough - 1e-9
     }
     expected = 60
-    drawn = places(99, range(expected * len(allowed)), foreground, canvas, truncation)
+    count = expected * len(allowed)
+    drawn = places(99, range(count), [foreground] * count, canvas, truncation)
     counts = dict.fromkeys(allowed, 0)
     for box in drawn:
         assert (box.width, box.height) == foreground
@@ -136,7 +141,7 @@ def test_a_position_is_drawn_from_philox_by_its_sample_number(key, numbers, fore
             if seen >= (1 - truncation) * width * height - 1e-9:
                 break
         expected.append(Box(x, y, width, height))
-    assert places(key, numbers, foreground, canvas, truncation) == expected
+    assert places(key, numbers, [foreground] * len(numbers), canvas, truncation) == expected
 
 
 @given(KEYS, st.integers(0, 2**40), st.sampled_from([(0.25, 0.75), (0.5, 0.5), (0.125, 1.0)]))
@@ -217,3 +222,70 @@ def test_the_scaled_size_is_the_one_by_hand(foreground, canvas, scale, expected)
 @given(KEYS, st.integers(0, 3))
 def test_the_scale_lies_in_its_range(key, round_):
     assert 0.3 <= draw_scale(key, round_, (0.3, 0.6)) <= 0.6
+
+
+@settings(max_examples=50, deadline=None)
+@given(KEYS, st.lists(st.integers(0, 2**40), min_size=1, max_size=5, unique=True))
+def test_the_logarithm_of_a_samples_scale_is_uniform(key, numbers):
+    least, greatest = 0.1, 0.8
+    shares = [next(philox(key, (0, number, 0, 2))) / 2**64 for number in numbers]
+    expected = [math.exp(math.log(least) + s * math.log(greatest / least)) for s in shares]
+    found = draw_scales(key, numbers, (least, greatest))
+    assert found == pytest.approx(expected, rel=1e-14)
+    assert all(least * (1 - 1e-15) <= scale <= greatest * (1 + 1e-15) for scale in found)
+
+
+def test_each_doubling_of_a_samples_scale_is_as_likely():
+    found = np.array(draw_scales(7, range(30_000), (0.1, 0.8)))
+    shares = [((found >= low) & (found < 2 * low)).mean() for low in (0.1, 0.2, 0.4)]
+    assert shares == pytest.approx([1 / 3] * 3, abs=0.01)
+
+
+def test_sizes_and_places_of_a_sample_are_independent():
+    scales = draw_scales(7, range(20_000), (0.1, 0.8))
+    boxes = places(7, range(20_000), [(8, 8)] * 20_000, (448, 448))
+    assert abs(np.corrcoef(scales, [box.x for box in boxes])[0, 1]) < 0.03
+
+
+def test_drawn_scales_are_pinned():
+    assert draw_scales(2**100 + 12345, (1, 2, 41), (0.12, 1.1)) == PINNED_SCALES
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    SIZES,
+    SIZES,
+    st.floats(0.01, 4),
+    st.sampled_from(["height", "longer_side", "area"]),
+    st.floats(0, 0.95),
+)
+def test_a_size_can_be_placed_whatever_is_asked_for(foreground, canvas, scale, by, truncation):
+    width, height = size_by(foreground, canvas, scale, by, truncation)
+    visible = min(width, canvas[0]) * min(height, canvas[1])
+    assert visible >= (1 - truncation) * width * height - 1e-6
+    box = place(5, 1, (width, height), canvas, truncation)
+    shown = (min(box.x + width, canvas[0]) - max(box.x, 0)) * (
+        min(box.y + height, canvas[1]) - max(box.y, 0)
+    )
+    assert shown >= (1 - truncation) * width * height - 1e-6
+
+
+@pytest.mark.parametrize(
+    ("by", "expected"),
+    [("height", (80, 40)), ("longer_side", (40, 20)), ("area", (57, 28))],
+)
+def test_what_the_scale_is_a_share_of(by, expected):
+    assert size_by((30, 15), (100, 100), 0.4, by) == expected
+
+
+@pytest.mark.parametrize(
+    ("foreground", "truncation", "expected"),
+    [
+        ((10, 10), 0.0, (100, 100)),  # wholly inside
+        ((10, 10), 0.36, (125, 125)),  # both ways: 100 * 100 of 125 * 125 are 0.64
+        ((10, 20), 0.2, (62, 125)),  # one way: 100 of 125
+        ((10, 40), 0.9, (158, 632)),  # one way, then both
+    ],
+)
+def test_no_more_is_outside_than_the_truncation_allows(foreground, truncation, expected):
+    assert size_by(foreground, (100, 100), 10.0, "height", truncation) == expected
