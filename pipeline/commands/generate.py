@@ -59,13 +59,17 @@ def main(arguments: list[str]) -> int:
     ):  # elsewhere it is the workers' machines that must bear it, and a launcher is small
         request.try_network(asked_for)
     with hold(output):
-        if asked.overwrite:
-            delete(output)
-        request.store(asked_for)
+
+        def prepare() -> None:
+            if asked.overwrite:
+                delete(output)
+            request.store(asked_for)
+
         if runner and cloud is not None:
             from fgbg.pipeline.cloud import remote
 
-            return remote.run(output, job, depth_path, beam_options, cloud)
+            return remote.run(output, job, depth_path, beam_options, cloud, prepare)
+        prepare()
         from fgbg.pipeline.workers import local
 
         return local.run(

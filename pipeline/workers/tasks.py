@@ -165,6 +165,38 @@ def convert_slice(
     _count_converted(target, queue.drain())
 
 
+def look_slice(part: Slice, source: str, version: str) -> str:
+    """Reads the samples of a slice's units as a conversion does, and writes nothing.
+
+    Args:
+        part: The slice, of numbers of units.
+        source: The data set.
+        version: The version of its job.
+
+    Returns:
+        What is wrong with the first that is missing or damaged; "" if none is.
+    """
+    job = jobs.read_cached(source, version)
+    reader = open_reader(source, job)
+    for place, unit in enumerate(sorted(commit.committed(source, job))):
+        number = job.index_of(unit)
+        if not part.has(number, place):
+            continue
+        meter.begin(number)
+        try:
+            for sample in reader.unit(commit.read(source, job, unit)):
+                sample.overlay()
+                sample.mask()
+                if sample.has_depth:
+                    sample.millimetres()
+                meter.count("rows_checked")
+        except (SampleError, DamagedError, FileNotFoundError) as error:
+            return str(error)
+        finally:
+            meter.end()
+    return ""
+
+
 def _count_converted(target: str, settled: Iterable[Settled]) -> None:
     for record, error in settled:
         if error is not None:
