@@ -16,6 +16,7 @@ from fgbg.models import network_files
 from fgbg.models.depth import depth_network
 from fgbg.models.depth.depth_card import DepthModelError
 from fgbg.models.opening import NetworkError
+from fgbg.pipeline import faults
 from fgbg.pipeline.arguments import GraphArguments, Slice
 from fgbg.pipeline.exit_codes import UserError
 from fgbg.pipeline.graph import generate
@@ -40,6 +41,11 @@ from fgbg.transforms.steps.verify_recompute import is_as_composed
 
 def _pipeline(beam_options: list[str] | None = None) -> beam.Pipeline:
     return beam.Pipeline(FnApiRunner(), PipelineOptions(beam_options or []))
+
+
+def _network_error(error: Exception) -> Exception:
+    """What ends a task whose network cannot be opened: wrong use, unless memory is short."""
+    return MemoryError(str(error)) if faults.is_memory(error) else UserError(str(error))
 
 
 def make_slice(part: Slice, graph: GraphArguments, beam_options: list[str]) -> str | None:
@@ -69,7 +75,7 @@ def make_slice(part: Slice, graph: GraphArguments, beam_options: list[str]) -> s
             )
             gpu = network.gpu
         except DepthModelError as error:
-            raise UserError(str(error)) from error
+            raise _network_error(error) from error
     with _pipeline(beam_options) as root:
         generate(root, dataclasses.replace(graph, part=part))
     return gpu
@@ -233,7 +239,7 @@ def cut_out_slice(
             # Opened before the pipeline starts, so that its errors reach the person as they are.
             methods.open_network(method, threads)
         except NetworkError as error:
-            raise UserError(str(error)) from error
+            raise _network_error(error) from error
     own = [task for task in tasks if part.has(task.number)]
     before = cutouts.read_all(output, {task.name for task in own})
     left = [t for t in own if not cutouts.is_done(t, before.get(t.name), fingerprint, output)]
