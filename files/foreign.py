@@ -79,7 +79,8 @@ def _read_local(path: str, most: int) -> bytes:
         _refuse_special(status.st_mode, path)
         if status.st_size > most:
             raise OSError(errno.EFBIG, f"larger than {most:,} bytes", path)
-        return file.read(most + 1)
+        # One more than there are, for it may have grown; not `most`, which would be allocated.
+        return file.read(min(status.st_size, most) + 1)
 
 
 def _refuse_special(mode: int, path: str) -> None:

@@ -65,6 +65,15 @@ def lease(
             storage.storage_for(path).delete_files([path])
 
 
+def is_held(path: str, now: Callable[[], float] = time.time) -> bool:
+    """Whether somebody holds a lease, as far as can be told from another machine."""
+    try:
+        content = json.loads(storage.storage_for(path).read(path))
+        return now() - float(content["renewed"]) < LASTS_S
+    except (FileNotFoundError, ValueError, KeyError, TypeError):
+        return False  # there is none, or nobody's
+
+
 class _Held:
     def __init__(self, path: str, now: Callable[[], float]) -> None:
         self._path = path

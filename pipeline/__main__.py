@@ -113,6 +113,7 @@ def _run(command: str, arguments: list[str], whole_process: bool) -> int:
     try:
         if whole_process:
             faults.raise_limit_of_files()
+            faults.threads_start_or_fail()
         code: int = importlib.import_module(_COMMANDS[command][0]).main(arguments)
         if whole_process:
             sys.stdout.flush()

@@ -54,6 +54,7 @@ class GraphArguments:
         part: Which of the units to make.
         hints: Resource hints of Generate, by name: for runners that know them.
         fsync: Whether a unit counts as done only when its files are on the local disk.
+        awaits: Whether workers may begin before the job is stored, and are to wait for that.
         gpu_batch: The most pictures of a call of DenseDepth on the workers' GPU; None: by itself.
     """
 
@@ -74,6 +75,7 @@ class GraphArguments:
     hints: tuple[tuple[str, str], ...] = ()
     gpu_batch: int | None = None
     fsync: bool = True
+    awaits: bool = False
 
     @classmethod
     def of(cls, output: str, job: jobs.Job, depth_path: str | None, threads: int) -> GraphArguments:

@@ -6,14 +6,23 @@ import errno
 import os
 import re
 import resource
+import signal
 import tempfile
+import threading
 import traceback
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 # Environment variable that has the traceback of an unexpected error printed.
 TRACEBACK = "FGBG_TRACEBACK"
 # Fewer open files than this are not enough for any command.
 _LEAST_FILES = 64
+
+# Addresses that the imported libraries take before any work: 1.75 GiB, with TensorFlow 3.6 GiB, as
+# measured; a limit below these is met somewhere inside them.
+_LEAST_MEMORY = {False: 2 << 30, True: 4 << 30}
+# A thread that has not begun after so many seconds never will.
+_THREAD_S = 30.0
 
 _SPACE = "free some of it, or give a folder on another disk"
 _ADVICE = {
@@ -48,6 +57,10 @@ _STEP = re.compile(r"\s*\[while running '[^']*'\]")
 _LONGEST = 500
 
 
+class MemoryLimitError(MemoryError):
+    """The limit of memory is too low for a command; the message says what it is."""
+
+
 def of_machine(error: BaseException) -> bool:
     """Whether an error is a fault of the machine and no wrong use: exit code 1, not 2."""
     return _number(error)[0] in (*_OF_THE_DISK, errno.EMFILE, errno.ENFILE, errno.ENOMEM)
@@ -65,13 +78,17 @@ def explain(error: BaseException, folder: str = "") -> str:
         error: Of any kind, also one that holds another's traceback as its text.
         folder: Where the command writes, for errors that do not say where they were.
     """
+    if isinstance(error, MemoryLimitError):
+        return str(error)
     number, path = _number(error)
     if number is None or path.startswith("gs://"):
-        return _last_line(error)
+        return _last_line(error) + _limit_told()
     cause, advice = _ADVICE[number]
     if number in _OF_THE_DISK and not path:
         path = f"{folder} or {tempfile.gettempdir()}" if folder else tempfile.gettempdir()
-    return f"{path + ': ' if path else ''}{cause}; {advice}"
+    # A limit of memory keeps threads from starting, too.
+    limit = _limit_told() if number in (errno.ENOMEM, errno.EAGAIN) else ""
+    return f"{path + ': ' if path else ''}{cause}; {advice}{limit}"
 
 
 def _chain(error: BaseException) -> Iterator[BaseException]:
@@ -157,11 +174,76 @@ def raise_limit_of_files() -> None:
         raise OSError(errno.EMFILE, f"only {wanted} open files are allowed")
 
 
+def memory_is_limited() -> bool:
+    """Whether this process may not have all the memory that there is (ulimit -v)."""
+    return resource.getrlimit(resource.RLIMIT_AS)[0] != resource.RLIM_INFINITY
+
+
+def _limit_told() -> str:
+    if not memory_is_limited():
+        return ""
+    limit = resource.getrlimit(resource.RLIMIT_AS)[0]
+    return f"; memory is limited to {limit / 2**30:.1f} GiB here (ulimit -v)"
+
+
+def is_memory(error: BaseException) -> bool:
+    """Whether an error comes from memory that is short."""
+    return _number(error)[0] == errno.ENOMEM
+
+
+def check_limit_of_memory(with_network: bool = False) -> None:
+    """Looks at the limit of memory before any work, for libraries fail at it in a hundred ways.
+
+    Args:
+        with_network: Whether TensorFlow is needed.
+
+    Raises:
+        MemoryLimitError: It is lower than what the libraries alone take.
+    """
+    least = _LEAST_MEMORY[with_network]
+    limit = resource.getrlimit(resource.RLIMIT_AS)[0]
+    if limit != resource.RLIM_INFINITY and limit < least:
+        what = "TensorFlow's libraries alone take" if with_network else "the libraries alone take"
+        raise MemoryLimitError(
+            f"memory is limited to {limit / 2**30:.1f} GiB here (ulimit -v), and {what} "
+            f"{least / 2**30:.0f} GiB of addresses; raise the limit"
+        )
+
+
+def threads_start_or_fail() -> None:
+    """Has threads that cannot begin raise, where memory is limited.
+
+    Python's Thread.start waits for the new thread to say that it runs; one that has no memory even
+    for that says nothing, and its starter would wait for ever.
+    """
+    if memory_is_limited():
+        threading.Thread.__init__ = _init_impatiently  # type: ignore[method-assign]
+
+
+class _Started(threading.Event):
+    def wait(self, timeout: float | None = None) -> bool:
+        if super().wait(_THREAD_S if timeout is None else timeout) or timeout is not None:
+            return self.is_set()
+        raise RuntimeError("can't start new thread")
+
+
+_init = threading.Thread.__init__
+
+
+def _init_impatiently(self: threading.Thread, *arguments: Any, **named: Any) -> None:
+    _init(self, *arguments, **named)
+    self._started = _Started()  # type: ignore[attr-defined]
+
+
+def signal_or_code(code: int | None) -> str:
+    """How a process ended, by its exit code: the name of the signal, or the code."""
+    return signal.Signals(-code).name if code is not None and code < 0 else f"exit code {code}"
+
+
 def death(how: str) -> str:
     """How a process died, with what a limit of this shell may have to do with it."""
-    limit = resource.getrlimit(resource.RLIMIT_AS)[0]
-    if limit != resource.RLIM_INFINITY:
-        return f"{how}; memory is limited to {limit / 2**30:.1f} GiB here (ulimit -v)"
+    if memory_is_limited():
+        return how + _limit_told()
     if how.startswith("SIGKILL"):
         return f"{how}; fewer --workers need less memory"
     return how

@@ -86,9 +86,9 @@ def generate(root: beam.Pipeline, arguments: GraphArguments) -> beam.PCollection
         | "Backgrounds" >> beam.Create(range(1, arguments.backgrounds + 1), reshuffle=False)  # int
         | "WorkUnits" >> beam.FlatMap(work_units, arguments).with_output_types(WorkUnit)  # WorkUnit
         | "DropCommitted"
-        >> beam.ParDo(DropCommitted(arguments.output, arguments.version)).with_output_types(
-            WorkUnit
-        )  # WorkUnit
+        >> beam.ParDo(
+            DropCommitted(arguments.output, arguments.version, arguments.awaits)
+        ).with_output_types(WorkUnit)  # WorkUnit
         | "Reshuffle" >> beam.Reshuffle()  # WorkUnit: only keys cross
         | "Generate" >> make  # Committed
     )

@@ -49,6 +49,7 @@ MODULES = {
     "transforms/pixels/jpeg/splice.py": [_JPEG + "test_splice.py"],
     "transforms/job/commit.py": [_JOB + "test_commit.py"],
     "transforms/job/job.py": [_JOB + "test_job.py"],
+    "transforms/job/splits.py": [_JOB + "test_job.py"],
     "transforms/job/work_unit.py": [_JOB + "test_work_unit.py"],
     "transforms/steps/verify.py": [_STEPS + "test_verify.py"],
     "transforms/steps/verify_pictures.py": [_STEPS + "test_verify_pictures.py"],

@@ -74,10 +74,10 @@ def _job_name(output: str) -> str:
     return f"fgbg-{own[: _LONGEST_NAME - len(stamp) - 6] or 'set'}-{stamp}".replace("--", "-")
 
 
-def publish_depth_model(output: str, path: str | None, model: DepthModel | None) -> str | None:
-    """Puts a depth network of this machine into the data set, where workers find it.
+def place_of_depth_model(output: str, path: str | None, model: DepthModel | None) -> str | None:
+    """Where workers find a depth network, once it is published there.
 
-    One that is downloaded goes there too: workers may have no way to the internet, and its
+    One that is downloaded is published too: workers may have no way to the internet, and its
     server need not stand a download by each of them.
 
     Args:
@@ -85,9 +85,6 @@ def publish_depth_model(output: str, path: str | None, model: DepthModel | None)
         path: Where the network comes from: a file, a folder, an http address, gs:// or the
             built-in one's name.
         model: What it is.
-
-    Returns:
-        Where workers find it.
     """
     if path is None or model is None or path == BUILTIN or storage.is_gcs(path):
         return path
@@ -95,7 +92,24 @@ def publish_depth_model(output: str, path: str | None, model: DepthModel | None)
         return path
     path = network_files.on_this_machine(path, model)
     folder = storage.join(output, jobs.DEPTH_MODEL, model.sha256[:16])
-    target = storage.join(folder, os.path.basename(os.path.normpath(path)))
+    return storage.join(folder, os.path.basename(os.path.normpath(path)))
+
+
+def publish_depth_model(output: str, path: str | None, model: DepthModel | None) -> str | None:
+    """Puts a depth network of this machine into the data set, where workers find it.
+
+    Args:
+        output: The data set, on Cloud Storage.
+        path: Where the network comes from, as of `place_of_depth_model`.
+        model: What it is.
+
+    Returns:
+        Where workers find it.
+    """
+    target = place_of_depth_model(output, path, model)
+    if path is None or model is None or target is None or target == path:
+        return target
+    path = network_files.on_this_machine(path, model)
     store = storage.storage_for(target)
     if not os.path.isdir(path):
         if not store.exists(target):

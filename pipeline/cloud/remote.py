@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import apache_beam as beam
@@ -23,23 +23,31 @@ from fgbg.pipeline.cloud.workers import Workers
 from fgbg.pipeline.data_set.resume import units_done
 from fgbg.pipeline.exit_codes import INTERRUPTED, OK, SOME_FAILED, UserError
 from fgbg.pipeline.graph import generate_and_summarise
-from fgbg.pipeline.progress import say
+from fgbg.pipeline.progress import say, tell
 from fgbg.transforms import meter
-from fgbg.transforms.job import commit
+from fgbg.transforms.dataset import generation, precision
+from fgbg.transforms.job import commit, launching
 from fgbg.transforms.job.job import Job
 
 
 def run(
-    output: str, job: Job, depth_path: str | None, beam_options: list[str], workers: Workers
+    output: str,
+    job: Job,
+    depth_path: str | None,
+    beam_options: list[str],
+    workers: Workers,
+    prepare: Callable[[], None],
 ) -> int:
     """Runs the whole graph and waits for it, or writes it down as a template.
 
     Args:
-        output: The data set; its job and inputs are stored.
+        output: The data set; it is held.
         job: Its job.
         depth_path: Where the depth network lies; or None.
         beam_options: Options for Beam, with the runner.
         workers: What the workers are to be.
+        prepare: Deletes what is to be overwritten, and stores job and inputs. For Dataflow that is
+            done when it has accepted the job, on which its workers wait; for other runners before.
 
     Returns:
         The exit code.
@@ -52,18 +60,27 @@ def run(
     on_dataflow = dataflow.is_dataflow(options.view_as(StandardOptions).runner)
     arguments = GraphArguments.of(output, job, depth_path, threads=1)
     if on_dataflow:
-        depth_path = dataflow.publish_depth_model(output, depth_path, arguments.depth_model)
+        place = dataflow.place_of_depth_model(output, depth_path, arguments.depth_model)
+        arguments = dataclasses.replace(arguments, depth_path=place)
     arguments = dataclasses.replace(
-        arguments, depth_path=depth_path, hints=_hints(workers), gpu_batch=workers.batch
+        arguments, hints=_hints(workers), gpu_batch=workers.batch, awaits=on_dataflow
     )
-    units_done(output, job)
-    result = _submit(options, arguments)
+    if not on_dataflow:
+        prepare()
+        units_done(output, job)
+    result = _handed_in(options, arguments) if on_dataflow else _submit(options, arguments)
+    if options.view_as(TestOptions).dry_run:
+        say("Dry run: the graph was translated, and no job was made")
+        return OK
+    if on_dataflow:
+        with _cancelled_if_this_fails(result):
+            prepare()
+            dataflow.publish_depth_model(output, depth_path, arguments.depth_model)
+            units_done(output, job)
+        launching.end(output)
     if cloud.template_location:
         # There is no job yet, and so neither an id nor metrics: a launcher makes it of the file.
         say(f"The job's graph is written: {cloud.template_location}")
-        return OK
-    if options.view_as(TestOptions).dry_run:
-        say("Dry run: the graph was translated, and no job was made")
         return OK
     code = _wait(result, cloud if on_dataflow else None)
     if code == INTERRUPTED:
@@ -71,7 +88,39 @@ def run(
     _show_metrics(result)
     missing = job.units - len(commit.committed(output, job))
     say(f"{job.units - missing:,} of {job.units:,} units are done: {output}")
+    if loss := _depth_loss(output):
+        tell(loss)
     return code or (SOME_FAILED if missing else OK)
+
+
+def _handed_in(options: PipelineOptions, arguments: GraphArguments) -> Any:
+    """The job that Dataflow has accepted, whose workers wait; or what was translated."""
+    if not options.view_as(TestOptions).dry_run:
+        launching.begin(arguments.output)
+    try:
+        return _submit(options, arguments)
+    except UserError:
+        launching.end(arguments.output)  # there is no job that could wait
+        raise
+
+
+@contextlib.contextmanager
+def _cancelled_if_this_fails(result: Any) -> Iterator[None]:
+    """Has a job not wait, and be paid for, whose inputs do not come."""
+    try:
+        yield
+    except BaseException:
+        with contextlib.suppress(Exception):
+            result.cancel()
+        raise
+
+
+def _depth_loss(output: str) -> str:
+    """What 8-bit depth loses, in a sentence; "" where nothing is lost, or nothing is summed up."""
+    try:
+        return precision.loss(generation.read(output).get("depth"))
+    except (OSError, ValueError, KeyError, TypeError):
+        return ""
 
 
 def _hints(workers: Workers) -> tuple[tuple[str, str], ...]:

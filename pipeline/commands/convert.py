@@ -20,6 +20,7 @@ from fgbg.pipeline.options import parser as options
 from fgbg.pipeline.options.formats import formats
 from fgbg.pipeline.progress import Progress, byte_size, duration, say, tell
 from fgbg.pipeline.workers import local, processes
+from fgbg.pipeline.workers.slices import run_slices
 from fgbg.transforms.dataset import catalogue
 from fgbg.transforms.job import commit
 from fgbg.transforms.job import job as jobs
@@ -54,6 +55,8 @@ def main(arguments: list[str]) -> int:
             )
         check_shards(asked.output, None, job)
         _check_inputs(source, data_set.job)
+        if asked.overwrite and _is_there(asked.output):
+            _check_samples(data_set, asked.workers)
         loss = _loss(data_set.job.configuration, job.configuration)
         if loss:
             say(f"Depth loses precision: {loss}")
@@ -172,6 +175,8 @@ def _convert(
         f"{summary.samples:,} samples, {byte_size(summary.bytes)}, in "
         f"{duration(time.monotonic() - started)}: {target}"
     )
+    if summary.depth_loss:
+        tell(summary.depth_loss)
     if summary.failed:
         tell(f"{summary.failed:,} units failed: {storage.join(target, jobs.ERRORS)} says why")
     return OK if summary.samples == data_set.samples else SOME_FAILED
@@ -191,6 +196,38 @@ def _check_inputs(source: str, job: Job) -> None:
         raise UserError(
             f"{storage.join(source, name)}: {problem}{more}; fgbg generate mends it, fgbg verify "
             f"{source} lists all that is wrong"
+        )
+
+
+def _is_there(target: str) -> bool:
+    """Whether there is a data set that --overwrite would delete, be it readable or not."""
+    store = storage.storage_for(target)
+    return any(store.exists(storage.join(target, n)) for n in (jobs.JOB_FILE, jobs.JOB_SPARE))
+
+
+def _check_samples(data_set: Finished, workers: int | None) -> None:
+    """Raises for a sample that could not be converted: before a whole data set is deleted for it.
+
+    Without one in the way a unit with a damaged sample fails alone.
+    """
+    source, job = data_set.output, data_set.job
+    units = len(commit.committed(source, job))
+    damaged: list[str] = []
+    ran = run_slices(
+        "fgbg.pipeline.workers.tasks:look_slice",
+        max(1, min(workers or processes.available_cores(), units)),
+        source,
+        jobs.version(job),
+        progress=Progress("samples", data_set.samples),
+        shown=["rows_checked"],
+        name_of=lambda number: job.unit_at(number).name,
+        give_up=lambda number, reason: damaged.append(f"{job.unit_at(number).name}: {reason}"),
+    )
+    damaged += [problem for problem in ran.results if problem]
+    if damaged:
+        raise UserError(
+            f"{source}: {damaged[0]}. Nothing was deleted; fgbg verify {source} lists all that is "
+            "wrong, and without --overwrite, into a new folder, the other units are converted"
         )
 
 

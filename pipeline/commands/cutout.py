@@ -175,6 +175,7 @@ def _make(
 def _report(output: str, records: list[Record], started: float) -> int:
     """The closing lines, and the exit code."""
     made = [r for r in records if r.status == MADE]
+    kept = [r for r in made if r.reason]
     bad = [r for r in records if r.status != MADE]
     unsure = [r.name for r in made if r.row.get("unsure")]
     taken = duration(time.monotonic() - started)
@@ -185,12 +186,16 @@ def _report(output: str, records: list[Record], started: float) -> int:
         tell(f"{len(bad):,} rejected: {storage.join(output, record.REJECTED)}")
         for entry in bad[:_REASONS_SHOWN]:
             tell(f"  {entry.path}: {entry.reason}")
+    if kept:
+        tell(f"{len(kept):,} could not be cut out again; their earlier cut-outs are kept:")
+        for entry in kept[:_REASONS_SHOWN]:
+            tell(f"  {entry.path}: {entry.reason}")
     for entry in made:
         for note in entry.row.get("notes", ()):
             tell(f"Warning: {entry.path}: {note}")
     if made:
         tell(f"Look at {storage.join(output, sheet.FOLDER, sheet.SHEET)}")
-    return SOME_FAILED if bad else OK
+    return SOME_FAILED if bad or kept else OK
 
 
 def _few(names: list[str]) -> str:

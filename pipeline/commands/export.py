@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import difflib
 import os
 import time
@@ -47,6 +48,8 @@ def main(arguments: list[str]) -> int:
     cv2.setNumThreads(1)  # its threads would be in the way of those of the export
     with open_finished(output) as data_set:
         _warn(data_set)
+        if _is_there(asked.format, target):
+            _look(data_set, asked.format, target, asked.workers)
         progress = Progress("samples", data_set.samples)
         try:
             if asked.format == COCO:
@@ -55,10 +58,7 @@ def main(arguments: list[str]) -> int:
                 shard_bytes = round(asked.shard_size * 1e6)
                 line = _webdataset(data_set, target, shard_bytes, asked.workers, progress.update)
         except SampleError as error:
-            raise UserError(
-                f"{output}: {error}. The export is not complete; fgbg verify {output} lists all "
-                "that is wrong"
-            ) from error
+            raise _damaged(output, error, "The export is not complete") from error
         except KeyboardInterrupt:
             say("\nfgbg export: interrupted; what is there is whole. The same command starts anew")
             return INTERRUPTED
@@ -106,6 +106,37 @@ def _parse(arguments: list[str]) -> argparse.Namespace:
     asked.shard_size = asked.shard_size or _SHARD_MEGABYTES
     asked.workers = asked.workers or available_cores()
     return asked
+
+
+def _is_there(form: str, target: str) -> bool:
+    """Whether there is an earlier export, which would be replaced."""
+    return (export_coco if form == COCO else export_webdataset).is_there(target)
+
+
+def _look(data_set: Finished, form: str, target: str, threads: int) -> None:
+    """Looks at all samples before an earlier export is replaced: a damaged one is not to cost it.
+
+    Raises:
+        UserError: One is missing or damaged.
+    """
+    samples = read_samples(data_set.output, data_set.job, data_set.manifest)
+    if form == COCO:
+        export = export_coco.Export(data_set.output, data_set.job, target, __version__, threads)
+        looked_at = export_coco.check(export, samples)
+    else:
+        looked_at = export_webdataset.check(samples, threads)
+    with contextlib.closing(Progress("samples", data_set.samples)) as progress:
+        try:
+            for done, _ in enumerate(looked_at, start=1):
+                progress.update(done, note="looked at, for an earlier export is replaced")
+        except SampleError as error:
+            raise _damaged(
+                data_set.output, error, f"The earlier export in {target} is left as it was"
+            ) from error
+
+
+def _damaged(output: str, error: SampleError, what: str) -> UserError:
+    return UserError(f"{output}: {error}. {what}; fgbg verify {output} lists all that is wrong")
 
 
 def _warn(data_set: Finished) -> None:

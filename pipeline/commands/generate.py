@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from fgbg.files import storage
 from fgbg.files.paths import trim_slash
+from fgbg.pipeline import faults
 from fgbg.pipeline.data_set import request
 from fgbg.pipeline.data_set.output_lock import hold
 from fgbg.pipeline.data_set.stored import delete
@@ -38,6 +39,8 @@ def main(arguments: list[str]) -> int:
         from fgbg.pipeline.cloud import runners
 
         runners.check(runner, [*beam_options, *cloud.beam_options])
+    if not runner:
+        faults.check_limit_of_memory(with_network=asked.depth_model != "none")
     if not asked.plan and not runner:
         processes.warm_up()  # imports Beam meanwhile, which takes as long as the checks
     asked_for = request.read(asked)
@@ -59,13 +62,17 @@ def main(arguments: list[str]) -> int:
     ):  # elsewhere it is the workers' machines that must bear it, and a launcher is small
         request.try_network(asked_for)
     with hold(output):
-        if asked.overwrite:
-            delete(output)
-        request.store(asked_for)
+
+        def prepare() -> None:
+            if asked.overwrite:
+                delete(output)
+            request.store(asked_for)
+
         if runner and cloud is not None:
             from fgbg.pipeline.cloud import remote
 
-            return remote.run(output, job, depth_path, beam_options, cloud)
+            return remote.run(output, job, depth_path, beam_options, cloud, prepare)
+        prepare()
         from fgbg.pipeline.workers import local
 
         return local.run(

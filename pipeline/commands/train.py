@@ -72,9 +72,9 @@ def main(arguments: list[str]) -> int:
     with training_folder.opened(folder) as working:
         found, test = _on_this_machine(found, test)
         if asked.overwrite:
-            # All records are read once: what cannot be trained on must not undo what was trained.
-            if training_run.has_run(folder) and (damaged := _damaged(found, test)):
-                raise UserError(damaged)
+            # All is read once: what cannot be trained on must not undo what was trained.
+            if training_run.has_run(folder) and (damaged := _any_damaged(found, test)):
+                raise UserError(f"{damaged}. Nothing was deleted")
             training_run.delete(folder)
         training_folder.fetch_checkpoint(folder, working)
         try:
@@ -101,6 +101,14 @@ def _on_this_machine(found: TrainingSet, test: TrainingSet) -> tuple[TrainingSet
 
 def _damaged(found: TrainingSet, test: TrainingSet) -> str:
     return training_set.damaged_record(found.data) or training_set.damaged_record(test.data)
+
+
+def _any_damaged(found: TrainingSet, test: TrainingSet) -> str:
+    """What is damaged of all that is trained with or measured on, pictures included."""
+    sets = [found] if test is found else [found, test]
+    return _damaged(found, test) or next(
+        filter(None, (training_set.damaged_picture(one) for one in sets)), ""
+    )
 
 
 def _is_damage(error: TrainingError) -> bool:

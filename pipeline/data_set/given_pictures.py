@@ -159,8 +159,13 @@ def write(output: str, files: dict[str, File]) -> None:
         (storage.join(output, name), file if isinstance(file, bytes) else _encode(name, file))
         for name, file in files.items()
     ]
+    store = storage.storage_for(output)
     try:
-        storage.storage_for(output).write_many(encoded)
+        if storage.is_gcs(output):
+            store.write_many(encoded)
+        else:  # a full disk leaves what an earlier run wrote
+            for path, data in encoded:
+                store.write_atomically(path, data, durable=False)
     except OSError as error:
         if faults.of_machine(error):
             raise

@@ -7,8 +7,8 @@ from typing import Any
 
 from fgbg.models.depth.depth_card import DepthModel
 from fgbg.transforms.dataset.catalogue import Checked
-from fgbg.transforms.job import job as jobs
 from fgbg.transforms.job.job import Configuration, InputPicture, Job
+from fgbg.transforms.job.splits import assign_splits
 
 
 class JobConflict(ValueError):
@@ -119,7 +119,7 @@ def _extend(
     new = [entry for entry in asked if entry.file not in names]
     chosen = [""] * len(new)
     if kind == "background":
-        chosen = jobs.assign_splits([picture.split for picture in stored], len(new), splits)
+        chosen = assign_splits([picture.split for picture in stored], len(new), splits)
     added = [
         InputPicture(
             number, entry.file, entry.sha256, entry.width, entry.height, split, **entry.source

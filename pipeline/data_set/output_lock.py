@@ -10,9 +10,9 @@ from collections.abc import Iterator
 from fgbg.files import storage
 from fgbg.files.lease import LeaseError, lease
 from fgbg.pipeline.exit_codes import UserError
+from fgbg.transforms.job.job import LEASE
 
 LOCK = "_work/lock"
-LEASE = "_work/lease.json"
 
 
 @contextlib.contextmanager

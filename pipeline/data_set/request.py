@@ -21,8 +21,10 @@ from fgbg.transforms.dataset import catalogue, left_out
 from fgbg.transforms.dataset.catalogue import BACKGROUND, FOREGROUND, Checked, InputError
 from fgbg.transforms.job import job as jobs
 from fgbg.transforms.job.job import PER_UNIT, Configuration, Job
+from fgbg.transforms.job.splits import assign_splits
 
 _PROBLEMS_SHOWN = 200
+_SPLITS_SHOWN = 8
 
 
 @dataclasses.dataclass(frozen=True)
@@ -86,7 +88,7 @@ def read(asked: argparse.Namespace) -> Request:
             "options to resume it, another --output, or --overwrite to start anew"
         ) from error
     check_shards(asked.output, stored, job)
-    _warn(job)
+    _warn(job, stored)
     paths = {(kind, c.file): c.path for kind, entries in good.items() for c in entries}
     return Request(asked.output, job, stored, paths, asked.depth_path)
 
@@ -197,7 +199,7 @@ def _handle_problems(
     return [{"kind": kind, "file": escaping.name(c.file), "problem": c.problem} for kind, c in bad]
 
 
-def _warn(job: Job) -> None:
+def _warn(job: Job, stored: Job | None) -> None:
     for kind, entries in ((BACKGROUND, job.backgrounds), (FOREGROUND, job.foregrounds)):
         for files in catalogue.duplicates(entries):
             say(f"Warning: these {kind}s are the same file: {', '.join(files)}")
@@ -207,6 +209,16 @@ def _warn(job: Job) -> None:
             say(
                 f"Warning: split {name} gets no background: whole backgrounds are held out, and "
                 f"there are {len(job.backgrounds)}"
+            )
+    if stored is not None and len(stored.backgrounds) < len(job.backgrounds):
+        splits = [background.split for background in job.backgrounds]
+        at_once = assign_splits([], len(splits), job.configuration.splits)
+        others = [f"bg{i}" for i, (a, b) in enumerate(zip(splits, at_once), start=1) if a != b]
+        if others:
+            shown = ", ".join(others[:_SPLITS_SHOWN]) + (" ..." if others[_SPLITS_SHOWN:] else "")
+            say(
+                "Backgrounds that are there keep their splits, so these are in another one than "
+                f"they would be had all been made at once: {shown}"
             )
 
 

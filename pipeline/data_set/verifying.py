@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import os
 import tempfile
+from typing import Any
 
 from fgbg.files import storage
 from fgbg.pipeline.exit_codes import UserError
@@ -21,7 +22,7 @@ from fgbg.transforms.records.plan import Block, Plan
 from fgbg.transforms.steps.problem import OTHER_JOB, SUMMARY, Problem
 from fgbg.transforms.steps.verify import read_found
 from fgbg.transforms.steps.verify_background import Found, Given, groups_of
-from fgbg.transforms.steps.verify_manifest import as_problem, open_manifest
+from fgbg.transforms.steps.verify_manifest import as_problem, check_bytes, open_manifest
 from fgbg.transforms.steps.verify_recompute import Recompute, spread
 from fgbg.transforms.steps.verify_records import check_shards
 from fgbg.transforms.steps.verify_whole import (
@@ -108,6 +109,8 @@ def verify(
         given = Given(output, jobs.version(job), rows, wrong_inputs, again)
         on_backgrounds, found = _run(given, job, workers)
         problems += found
+        if rows is not None and not any(one.manifest for one in on_backgrounds):
+            problems += check_bytes(local, _versions(output).get("pyarrow"))
     for one in on_backgrounds:
         problems += one.problems
         totals.merge(one.totals)
@@ -128,10 +131,16 @@ def verify(
 
 def _same_versions(output: str) -> bool:
     """Whether the libraries of today made the data set, so that all bytes must be the same."""
+    return _versions(output) == generation.versions()
+
+
+def _versions(output: str) -> dict[str, Any]:
+    """Versions of the libraries that made the data set; empty where nobody knows."""
     try:
-        return generation.read(output).get("versions") == generation.versions()
+        found = generation.read(output).get("versions")
     except (OSError, ValueError):
-        return False
+        return {}
+    return found if isinstance(found, dict) else {}
 
 
 def _groups(

@@ -7,6 +7,7 @@ import hashlib
 import math
 import os
 import struct
+import zlib
 from collections.abc import Sequence
 from typing import Any
 
@@ -293,6 +294,35 @@ def damaged_record(data: DataSet) -> str:
                     pass
         except RecordError as error:
             return f"{shard}: {error}"
+    return ""
+
+
+def damaged_picture(found: TrainingSet) -> str:
+    """Which local picture is missing or not what the manifest's checksum says; "" if none.
+
+    Those copied from gs:// were checked then, and records are `damaged_record`'s.
+    """
+    used = [s for s in found.data.splits.values() if isinstance(s, Files)]
+    files = [f for samples in used for f in (*samples.overlays, *samples.masks, *samples.depths)]
+    if storage.is_gcs(found.path) or not files:
+        return ""
+    with manifest.local_copy(found.path) as local:
+        columns = manifest.columns(local, [*_COLUMNS, *_CHECKSUMS])
+    rows = {"": np.arange(len(columns["key"]), dtype=np.int64)}
+    checksums = _checksums(found.path, columns, rows)
+
+    def look(file: str) -> str:
+        try:
+            data = storage.storage_for(file).read(file)
+        except OSError as error:
+            return f"{file}: cannot be read: {error.strerror or error}"
+        if zlib.crc32(data) == checksums.get(file):
+            return ""
+        return f"{file}: its checksum is not the manifest's: damaged or replaced"
+
+    for problem in in_order(look, files, threads_for(found.path)):
+        if problem:
+            return f"{problem}; fgbg verify {found.path} lists all such files"
     return ""
 
 

@@ -118,7 +118,9 @@ def run(
     Raises:
         UserError: A task raised it.
         WorkerError: A task raised anything else, or its process died again and again.
+        MemoryError: The limit of memory is too low for any process.
     """
+    faults.check_limit_of_memory()
     totals = [0] * meter.ARRAY_LENGTH
     workers = {i: _start(task, given) for i, given in enumerate(arguments)}
     results: list[Any] = [None] * len(arguments)
@@ -177,11 +179,9 @@ def _start(task: str, arguments: tuple[Any, ...], deaths: int = 0) -> _Worker:
 
 def _after_death(task: str, worker: _Worker, on_death: OnDeath) -> _Worker:
     code = worker.process.exitcode
-    how = f"exit code {code}"
-    if code is not None and code < 0:
-        how = signal.Signals(-code).name
-        if how == "SIGKILL":
-            how += " (by the system when memory is short, or by hand)"
+    how = faults.signal_or_code(code)
+    if how == "SIGKILL":
+        how += " (by the system when memory is short, or by hand)"
     how = faults.death(how)
     deaths = worker.deaths + 1
     if deaths >= _MOST_DEATHS:
@@ -197,8 +197,9 @@ def _work(
 ) -> None:
     """What a worker process does: the task, and nothing after its launcher has gone."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the launcher's to handle
-    threading.Thread(target=_die_with_parent, daemon=True).start()
+    faults.threads_start_or_fail()
     try:
+        threading.Thread(target=_die_with_parent, daemon=True).start()
         # An import that fails once fails again: it is an error, not a death to recover from.
         sender.send(("result", call(task, pickle.loads(packed), counters), peak_memory()))
     except UserError as error:

@@ -17,6 +17,7 @@ from fgbg.models import network_files
 from fgbg.models.depth import depth_network
 from fgbg.models.depth.depth_card import DepthModelError
 from fgbg.models.opening import NetworkError
+from fgbg.pipeline import faults
 from fgbg.pipeline.arguments import GraphArguments, Slice
 from fgbg.pipeline.exit_codes import UserError
 from fgbg.pipeline.graph import generate
@@ -46,6 +47,11 @@ def _pipeline(beam_options: list[str] | None = None) -> beam.Pipeline:
     return beam.Pipeline(FnApiRunner(), PipelineOptions(beam_options or []))
 
 
+def _network_error(error: Exception) -> Exception:
+    """What ends a task whose network cannot be opened: wrong use, unless memory is short."""
+    return MemoryError(str(error)) if faults.is_memory(error) else UserError(str(error))
+
+
 def make_slice(part: Slice, graph: GraphArguments, beam_options: list[str]) -> str | None:
     """Makes the units of a slice that are not done.
 
@@ -73,7 +79,7 @@ def make_slice(part: Slice, graph: GraphArguments, beam_options: list[str]) -> s
             )
             gpu = network.gpu
         except DepthModelError as error:
-            raise UserError(str(error)) from error
+            raise _network_error(error) from error
     with _pipeline(beam_options) as root:
         generate(root, dataclasses.replace(graph, part=part))
     return gpu
@@ -169,6 +175,38 @@ def convert_slice(
     _count_converted(target, queue.drain())
 
 
+def look_slice(part: Slice, source: str, version: str) -> str:
+    """Reads the samples of a slice's units as a conversion does, and writes nothing.
+
+    Args:
+        part: The slice, of numbers of units.
+        source: The data set.
+        version: The version of its job.
+
+    Returns:
+        What is wrong with the first that is missing or damaged; "" if none is.
+    """
+    job = jobs.read_cached(source, version)
+    reader = open_reader(source, job)
+    for place, unit in enumerate(sorted(commit.committed(source, job))):
+        number = job.index_of(unit)
+        if not part.has(number, place):
+            continue
+        meter.begin(number)
+        try:
+            for sample in reader.unit(commit.read(source, job, unit)):
+                sample.overlay()
+                sample.mask()
+                if sample.has_depth:
+                    sample.millimetres()
+                meter.count("rows_checked")
+        except (SampleError, DamagedError, FileNotFoundError) as error:
+            return str(error)
+        finally:
+            meter.end()
+    return ""
+
+
 def _count_converted(target: str, settled: Iterable[Settled]) -> None:
     for record, error in settled:
         if error is not None:
@@ -205,7 +243,7 @@ def cut_out_slice(
             # Opened before the pipeline starts, so that its errors reach the person as they are.
             methods.open_network(method, threads)
         except NetworkError as error:
-            raise UserError(str(error)) from error
+            raise _network_error(error) from error
     own = [task for task in tasks if part.has(task.number)]
     before = cutouts.read_all(output, {task.name for task in own})
     left = [t for t in own if not cutouts.is_done(t, before.get(t.name), fingerprint, output)]

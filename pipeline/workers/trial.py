@@ -1,7 +1,8 @@
 """A network of others, tried in a process of its own: one that dies or hangs there is refused.
 
 Damaged files kill the process that opens or runs them, or keep it busy for ever, and no library
-looks at them well enough before. So a network sees one grey picture before any work begins.
+looks at them well enough before. So a network sees one grey picture before any work begins. What it
+takes of memory is watched from here: one that takes all of it would take the machine with it.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import importlib.util
 import multiprocessing
 import os
 import signal
+import time
 from collections.abc import Callable
 from multiprocessing.connection import Connection
 from typing import Any
@@ -19,13 +21,17 @@ import numpy as np
 
 from fgbg.models.depth.depth_card import DepthModel, DepthModelError
 from fgbg.models.opening import KERAS, SAVED_MODEL, TFLITE, NetworkError
-from fgbg.pipeline import interrupts
+from fgbg.pipeline import faults, interrupts
 from fgbg.pipeline.exit_codes import UserError
+from fgbg.pipeline.progress import byte_size
+from fgbg.pipeline.workers import memory
 from fgbg.transforms.cutout.method import Method
 from fgbg.transforms.label.network import LabelNetwork
 
 # So long opening and one picture may take, in seconds.
 PATIENCE_S = 120.0
+# How much of the memory that is free it may take, and how often it is looked at, in seconds.
+_SHARE, _LOOK_S = 0.75, 0.02
 _TRIED = (KERAS, SAVED_MODEL, TFLITE)
 _GREY = 128
 
@@ -112,34 +118,51 @@ def _work(
 def _run(path: str, open_network: Callable[..., Callable[[], Any]], *arguments: Any) -> None:
     if importlib.util.find_spec("tensorflow") is None:
         return  # a launcher whose workers are elsewhere
+    faults.check_limit_of_memory(with_network=True)
     context = multiprocessing.get_context("spawn")
     receiver, sender = context.Pipe(duplex=False)
     process = context.Process(target=_work, args=(sender, open_network, arguments), daemon=True)
+    free = memory.available()
     with interrupts.held_back(), _quiet():
         process.start()
     sender.close()
     try:
-        if not receiver.poll(PATIENCE_S):
-            raise UserError(
-                f"{path}: this network had not opened and seen one picture after "
-                f"{PATIENCE_S:.0f} s; its file is damaged, or it is too large for this machine"
-            )
+        _wait(path, receiver, process.pid, free)
         problem = receiver.recv()
     except (EOFError, OSError):
         process.join()
+        how = faults.signal_or_code(process.exitcode)
+        if faults.memory_is_limited():
+            raise MemoryError(f"{path}: its trial ended by {how}") from None
         raise UserError(
-            f"{path}: this network kills the process that opens and runs it "
-            f"({_how(process.exitcode)}); its file is damaged"
+            f"{path}: this network kills the process that opens and runs it ({how}); its file is "
+            "damaged"
         ) from None
     finally:
         process.kill()
         process.join()
     if problem:
-        raise UserError(problem)
+        error = UserError(problem)
+        raise MemoryError(problem) if faults.is_memory(error) else error
 
 
-def _how(code: int | None) -> str:
-    return signal.Signals(-code).name if code is not None and code < 0 else f"exit code {code}"
+def _wait(path: str, receiver: Connection, process: int | None, free: int | None) -> None:
+    """Waits for the process' last words, not for ever, and not at the price of all memory."""
+    most = None if free is None else int(_SHARE * free)
+    deadline = time.monotonic() + PATIENCE_S
+    while not receiver.poll(_LOOK_S):
+        taken = memory.resident(process) if process is not None and most is not None else None
+        if taken is not None and most is not None and taken > most:
+            raise UserError(
+                f"{path}: opening this network and showing it one picture takes more than "
+                f"{byte_size(most)} of memory, of {byte_size(free or 0)} that are free; its file "
+                "is damaged, or it is too large for this machine"
+            )
+        if time.monotonic() > deadline:
+            raise UserError(
+                f"{path}: this network had not opened and seen one picture after "
+                f"{PATIENCE_S:.0f} s; its file is damaged, or it is too large for this machine"
+            )
 
 
 @contextlib.contextmanager

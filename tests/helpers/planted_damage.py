@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import cv2
+import pyarrow.parquet as pq
 
 from fgbg.files.sealed import seal
 from tests.helpers.damage import commit_file, edit_generation, edit_manifest, flip_a_bit
@@ -113,6 +114,33 @@ def of_both(*plants: Plant) -> Plant:
     return lambda output: [plant(output) for plant in plants]
 
 
+def statistic(column: str) -> Plant:
+    """The greatest value of a column, as the first row group's statistics in the file's end say."""
+
+    def plant(output: Path) -> None:
+        path = output / "manifest.parquet"
+        data = path.read_bytes()
+        group = pq.ParquetFile(path).metadata.row_group(0)
+        names = [group.column(i).path_in_schema for i in range(group.num_columns)]
+        most = group.column(names.index(column)).statistics.max
+        coded = most.encode() if isinstance(most, str) else most.to_bytes(4, "little")
+        place = data.rindex(coded)
+        path.write_bytes(data[:place] + bytes([coded[0] ^ 1]) + data[place + 1 :])
+
+    return plant
+
+
+def replaced(name: str, before: bytes, after: bytes) -> Plant:
+    """The last of some bytes of a file, in place of which others stand."""
+
+    def plant(output: Path) -> None:
+        data = (output / name).read_bytes()
+        place = data.rindex(before)
+        (output / name).write_bytes(data[:place] + after + data[place + len(before) :])
+
+    return plant
+
+
 COLUMNS: dict[str, Callable[[Any], Any]] = {
     "key": lambda value: f"{value}0",
     "split": lambda value: "test",
@@ -151,6 +179,18 @@ BOTH: dict[str, tuple[Plant, str]] = {
         f"manifest.parquet: {column}": (cell(column, change), f"{column} is ")
         for column, change in COLUMNS.items()
     },
+    "manifest.parquet: a statistic of numbers": (
+        statistic("overlay_crc32"),
+        "manifest.parquet: its rows are right",
+    ),
+    "manifest.parquet: a statistic of words": (
+        statistic("fg_file"),
+        "manifest.parquet: its rows are right",
+    ),
+    "manifest.parquet: who wrote it": (
+        replaced("manifest.parquet", b"parquet-cpp-arrow version", b"parquet-cpp-arrow Version"),
+        "manifest.parquet: says that",
+    ),
     "commit records swapped": (swap(COMMIT, f"_work/commits/{OTHER}"), COMMIT),
     "a placement in a commit record": (edited(COMMIT, shifted), "places sample"),
     "a checksum in a commit record": (

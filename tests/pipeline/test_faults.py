@@ -8,6 +8,7 @@ import resource
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from fgbg.pipeline import faults
-from tests.helpers.data_sets import ROOT, arguments, fgbg
+from tests.helpers.data_sets import ROOT, arguments, fgbg, tree
 
 
 def limited(number: int, most: int):
@@ -69,6 +70,88 @@ def test_a_limit_of_open_files_is_named(small_inputs, tmp_path):
     )
     assert "too many open files; allow more by ulimit -n" in told(done)
     assert not (tmp_path / "set").exists()
+
+
+@pytest.mark.parametrize(
+    "network, gib, words",
+    [
+        ("none", 0.4, "take 2 GiB of addresses; raise the limit"),
+        ("none", 1.0, "take 2 GiB"),
+        ("builtin", 0.4, "take 4 GiB"),
+        ("builtin", 3.3, "memory is limited to 3.3 GiB here (ulimit -v), and TensorFlow's"),
+        ("net.keras", 1.0, "take 4 GiB"),
+        ("net.tflite", 3.0, "take 4 GiB"),
+        ("saved", 2.2, "take 4 GiB"),
+        ("net.h5", 3.0, "take 4 GiB"),
+    ],
+)
+def test_a_limit_of_memory_is_named_before_any_work(network, gib, words, small_inputs, tmp_path):
+    output = tmp_path / "set"
+    started = time.monotonic()
+    done = fgbg(
+        *arguments(small_inputs, output, "--depth_model", network, "--overwrite"),
+        preexec_fn=limited(resource.RLIMIT_AS, int(gib * 2**30)),
+        timeout=60,
+    )
+    assert words in told(done) and time.monotonic() - started < 60
+    assert not output.exists()
+
+
+@pytest.mark.slow
+def test_a_limit_of_memory_that_suffices_is_no_fault(small_inputs, small_data_set, tmp_path):
+    output = tmp_path / "set"
+    done = fgbg(
+        *arguments(small_inputs, output),
+        preexec_fn=limited(resource.RLIMIT_AS, faults._LEAST_MEMORY[False]),
+    )
+    assert done.returncode == 0, done.stderr
+    assert tree(output) == tree(small_data_set)
+
+
+def test_a_thread_that_has_no_memory_to_begin_is_no_hang(monkeypatch):
+    """As seen: the new thread dies of a MemoryError before it says that it runs."""
+    name = "_start_new_thread" if sys.version_info < (3, 13) else "_start_joinable_thread"
+    monkeypatch.setattr(faults, "_THREAD_S", 0.1)
+    monkeypatch.setattr(faults, "memory_is_limited", lambda: True)
+    monkeypatch.setattr(threading.Thread, "__init__", threading.Thread.__init__)
+    faults.threads_start_or_fail()
+    beats: list[int] = []
+    thread = threading.Thread(target=beats.append, args=(1,))
+    thread.start()
+    thread.join()
+    assert beats == [1]
+    monkeypatch.setattr(threading, name, lambda *_, **named: None)
+    with pytest.raises(RuntimeError, match="can't start new thread"):
+        threading.Thread(target=beats.append, args=(2,)).start()
+
+
+def test_a_small_picture_is_not_to_blame_for_short_memory(small_inputs, monkeypatch):
+    from fgbg.transforms.pixels import picture_error, pictures
+
+    def fail(*_: object) -> None:
+        raise MemoryError
+
+    data = (small_inputs / "bg" / "room0.png").read_bytes()
+    monkeypatch.setattr(pictures, "_read", fail)
+    with pytest.raises(picture_error.PictureError, match="scale it down"):
+        pictures.read_picture(data)
+    monkeypatch.setattr(picture_error, "_LITTLE", 1 << 62)
+    with pytest.raises(MemoryError):
+        pictures.read_picture(data)
+
+
+def test_reading_a_small_file_takes_little_memory(small_inputs):
+    import tracemalloc
+
+    from fgbg.files import foreign
+
+    path = small_inputs / "bg" / "room0.png"
+    tracemalloc.start()
+    try:
+        assert foreign.read(str(path)) == path.read_bytes()
+        assert tracemalloc.get_traced_memory()[1] < 10 << 20
+    finally:
+        tracemalloc.stop()
 
 
 def test_a_low_limit_of_open_files_is_raised(small_inputs, tmp_path):

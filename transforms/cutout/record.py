@@ -67,7 +67,7 @@ class Record:
         sha256: Of the photo's file.
         fingerprint: Of the method.
         status: MADE, REJECT or FAILED.
-        reason: Why there is none.
+        reason: Why there is none; or why that of an earlier run is kept.
         row: What the table says of the cut-out.
     """
 
@@ -85,6 +85,27 @@ def write(output: str, record: Record) -> None:
     path = storage.join(output, RECORDS, f"{record.name}.json")
     data = json.dumps(dataclasses.asdict(record), ensure_ascii=False).encode()
     storage.storage_for(path).write_atomically(path, data)
+
+
+def kept(output: str, failed: Record) -> Record | None:
+    """The record of a cut-out that an earlier run made of a photo that fails now.
+
+    It keeps the method that it was made by, so that the photo is tried again.
+
+    Args:
+        output: The folder of the cut-outs.
+        failed: What became of the photo now.
+
+    Returns:
+        None where there is no such cut-out.
+    """
+    earlier = read_all(output, {failed.name}).get(failed.name)
+    path = storage.join(output, f"{failed.name}.png")
+    if earlier is None or earlier.status != MADE or earlier.path != failed.path:
+        return None
+    if not storage.storage_for(path).exists(path):
+        return None
+    return dataclasses.replace(earlier, reason=failed.reason)
 
 
 def read_all(output: str, names: Collection[str] | None = None) -> dict[str, Record]:

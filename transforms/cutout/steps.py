@@ -140,11 +140,15 @@ def write(answer: Answer, output: str, how: Method, fingerprint: str) -> Iterato
         last = traceback.extract_tb(error.__traceback__)[-1:]
         where = f" ({last[0].name})" if last else ""
         result = made(FAILED, f"{type(error).__name__}: {error}{where}")
-    if result.status != MADE:  # what an earlier run with other options made is no longer true
+    made_now = result.status == MADE
+    if photo.failure is not None or result.status == FAILED:
+        # Not a judgement of the photo: what an earlier run made of it is not lost for that.
+        result = record.kept(output, result) or result
+    elif not made_now:  # what an earlier run with other options made is no longer true
         path = storage.join(output, task.file)
         storage.storage_for(path).delete(path)
     record.write(output, result)
-    meter.count("units_done" if result.status == MADE else "units_failed")
+    meter.count("units_done" if made_now else "units_failed")
     meter.end()
     return iter(())
 

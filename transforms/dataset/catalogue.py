@@ -18,10 +18,9 @@ from fgbg.transforms.dataset import input_names, left_out, sources
 from fgbg.transforms.job import job as jobs
 from fgbg.transforms.job.job import InputPicture, Job
 from fgbg.transforms.pixels import formats, pictures
-from fgbg.transforms.pixels.pictures import PictureError
+from fgbg.transforms.pixels.picture_error import PictureError, too_large
 
 BACKGROUND, FOREGROUND = "background", "foreground"
-_TOO_LARGE = "does not fit into memory; scale it down first"
 
 
 class InputError(ValueError):
@@ -158,7 +157,7 @@ def _check(
     except OSError as error:
         return Checked(path, file, problem=f"cannot be read: {error.strerror or error}")
     except MemoryError:
-        return Checked(path, file, problem=_TOO_LARGE)
+        return Checked(path, file, problem=too_large())
     finally:
         done()
     sha256 = hashlib.sha256(data).hexdigest()
@@ -173,7 +172,7 @@ def _check(
     except PictureError as error:
         return Checked(path, file, sha256, problem=str(error))
     except MemoryError:
-        return Checked(path, file, sha256, problem=_TOO_LARGE)
+        return Checked(path, file, sha256, problem=too_large())
     width, height = picture.shape[1], picture.shape[0]
     return Checked(path, file, sha256, width, height, notes=tuple(notes))
 

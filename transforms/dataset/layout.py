@@ -42,7 +42,7 @@ _OWN_FOLDER = re.compile(
 )
 # What lies in WORK besides commit records and failures, which fgbg.transforms.job.commit knows.
 _OF_WORK = re.compile(
-    r"(job|job\.spare|inputs|drawn|lease)\.json|lock|writable|(depth_model|dataflow)/.*"
+    r"(job|job\.spare|inputs|drawn|lease)\.json|lock|writable|launching|(depth_model|dataflow)/.*"
 )
 _OF_SHARDS = re.compile(r"shards/(plan|fgbg-\w+\.tfrecord-\d{5,}-of-\d{5,})\.json|joining/.*")
 _FAILURE = re.compile(r"failed/bg\d+/fg_\d+/(as_given|mirrored)_\d+\.json")

@@ -167,6 +167,28 @@ def read_table(path: str, group: int) -> pa.Table:
     return pq.ParquetFile(path).read_row_group(group)
 
 
+def written_by(path: str) -> str:
+    """The library that wrote a local manifest, with its version, as the file says."""
+    return str(pq.ParquetFile(path).metadata.created_by)
+
+
+def rewrite(path: str, target: str) -> None:
+    """Writes the rows of a local manifest to another file, as a run that gave them would.
+
+    Equal rows, by the same version of pyarrow, are equal bytes.
+    """
+    with ManifestWriter(target) as writer:
+        for group in range(len(group_sizes(path))):
+            writer.write(read_table(path, group).combine_chunks())
+
+
+def statistics(path: str) -> list[list[dict[str, Any] | None]]:
+    """What a local manifest says of the values of each column, by row group."""
+    metadata = pq.ParquetFile(path).metadata
+    groups = map(metadata.row_group, range(metadata.num_row_groups))
+    return [[column["statistics"] for column in group.to_dict()["columns"]] for group in groups]
+
+
 def spread_rows(path: str, count: int) -> list[dict[str, Any]]:
     """Rows spread evenly over a local manifest, read group by group.
 

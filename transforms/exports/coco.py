@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import re
 import shutil
 from collections.abc import Iterable, Iterator
 from typing import Any
@@ -26,6 +27,7 @@ from fgbg.transforms.records.record import CLASS, sample_id
 
 CATEGORY = {"id": LABEL, "name": CLASS, "supercategory": CLASS}
 IMAGES = "images"
+_INSTANCES = re.compile(r"instances_\w+\.json")
 
 
 @dataclasses.dataclass
@@ -108,6 +110,30 @@ def export_split(export: Export, split: str, samples: Iterable[Sample]) -> Itera
         annotations.seek(0)
         shutil.copyfileobj(annotations, document, 1 << 20)
         document.write(b"]}\n")
+
+
+def check(export: Export, samples: Iterable[Sample]) -> Iterator[None]:
+    """Reads what `export_split` reads, and writes nothing.
+
+    Args:
+        export: What is to be exported.
+        samples: Those to look at.
+
+    Yields:
+        After every sample.
+
+    Raises:
+        SampleError: A picture is missing or damaged.
+    """
+    in_folders = not export.job.configuration.in_records
+
+    def look(sample: Sample) -> None:
+        if not in_folders:
+            sample.overlay()
+        _annotation(sample, 0)
+
+    checked = map(_FilesInFolders(export.output).check, samples) if in_folders else samples
+    yield from in_order(look, checked, export.threads)
 
 
 def _extract(target: str, split: str, sample: Sample) -> str:
@@ -225,6 +251,12 @@ def _head(export: Export, split: str, licences: dict[str, int]) -> bytes:
 
 def _line(entry: dict[str, Any]) -> bytes:
     return json.dumps(entry, separators=(",", ":")).encode()
+
+
+def is_there(target: str) -> bool:
+    """Whether there is an earlier export."""
+    names = storage.storage_for(target).children(target)
+    return any(_INSTANCES.fullmatch(name) for name in names)
 
 
 def remove_earlier(target: str, splits: Iterable[str]) -> None:

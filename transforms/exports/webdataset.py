@@ -79,6 +79,29 @@ def export_split(
             _finish(shard)
 
 
+def check(samples: Iterable[Sample], threads: int) -> Iterator[None]:
+    """Reads what `export_split` reads, and writes nothing.
+
+    Args:
+        samples: Those to look at.
+        threads: Threads that read and decode.
+
+    Yields:
+        After every sample.
+
+    Raises:
+        SampleError: A picture is missing or damaged.
+    """
+
+    def look(sample: Sample) -> None:
+        sample.overlay()
+        sample.mask()
+        if sample.has_depth:
+            sample.millimetres()
+
+    yield from in_order(look, samples, threads)
+
+
 def _finish(shard: IO[bytes]) -> None:
     """Ends an archive as tar does: two empty blocks, then up to a whole record."""
     shard.write(bytes(2 * _BLOCK))
@@ -114,6 +137,12 @@ def _description(job: Job, sample: Sample) -> bytes:
     if sample.has_depth:
         row["depth_metres_per_unit"] = 0.001
     return json.dumps(row).encode()
+
+
+def is_there(target: str) -> bool:
+    """Whether there is an earlier export."""
+    names = storage.storage_for(target).children(target)
+    return any(name == INDEX or _SHARD.fullmatch(name) for name in names)
 
 
 def remove_earlier(target: str) -> None:

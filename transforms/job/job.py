@@ -24,6 +24,8 @@ BY_HEIGHT, BY_LONGER_SIDE, BY_AREA = "height", "longer_side", "area"
 JOB_FILE = "_work/job.json"
 JOB_SPARE = "_work/job.spare.json"
 INPUTS = "_work/inputs.json"  # checksums of the inputs as used
+LEASE = "_work/lease.json"  # who writes to a data set on gs://
+LAUNCHING = "_work/launching"  # its job is handed in, and not stored yet
 DRAWN = "_work/drawn.json"  # checksums of report and sheets
 COMMITS = "_work/commits"
 FAILED = "_work/failed"
@@ -399,40 +401,3 @@ def read_cached(output: str, version: str) -> Job:
 def version(job: Job) -> str:
     """A short name of exactly this job."""
     return hashlib.sha256(job.to_bytes()).hexdigest()[:16]
-
-
-def assign_splits(existing: list[str], count: int, splits: list[tuple[str, float]]) -> list[str]:
-    """Splits of backgrounds that are added to those already there.
-
-    Each background goes to the split that is furthest below its share: shares are met to within
-    one background. Where that leaves a split with a share empty though there are as many
-    backgrounds as such splits, it gets one of those added last. A later addition moves none.
-
-    Args:
-        existing: Splits of the backgrounds already in the data set, in order.
-        count: Number of backgrounds to add.
-        splits: Names and shares.
-
-    Returns:
-        Splits of the added backgrounds, in order.
-    """
-    counts = {name: existing.count(name) for name, _ in splits}
-    added: list[str] = []
-    for total in range(len(existing) + 1, len(existing) + count + 1):
-        # max() keeps the first of equals: the order of the option decides, not chance.
-        chosen = max(splits, key=lambda s: round(s[1] * total - counts[s[0]], 9))[0]
-        counts[chosen] += 1
-        added.append(chosen)
-    with_share = [name for name, share in splits if share > 0]
-    if sum(counts.values()) < len(with_share):
-        return added
-    missing = [name for name in with_share if not counts[name]]
-    places: list[int] = []
-    # From the last on, so that few backgrounds are elsewhere than they would be among many.
-    for place in reversed(range(len(added))):
-        if len(places) < len(missing) and counts[added[place]] > 1:
-            counts[added[place]] -= 1
-            places.append(place)
-    for name, place in zip(missing, reversed(places)):
-        added[place] = name
-    return added

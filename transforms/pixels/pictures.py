@@ -14,7 +14,7 @@ from PIL import Image, ImageOps
 
 from fgbg.models import resizing
 from fgbg.transforms.pixels import codec, colour, decoders, formats, transparency, visible
-from fgbg.transforms.pixels.picture_error import PictureError
+from fgbg.transforms.pixels.picture_error import PictureError, too_large
 
 Array = NDArray[np.uint8]
 
@@ -54,7 +54,7 @@ def read_picture(data: bytes, notes: list[str] | None = None) -> Array:
     except PictureError:
         raise
     except MemoryError as error:
-        raise PictureError("does not fit into memory; scale it down first") from error
+        raise PictureError(too_large()) from error
     except Image.DecompressionBombError as error:  # of a picture inside the picture
         raise PictureError("larger than 64 megapixels; scale it down first") from error
     except Exception as error:  # decoders raise anything at what nobody had thought of

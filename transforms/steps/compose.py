@@ -11,7 +11,7 @@ import numpy as np
 
 from fgbg.files import storage
 from fgbg.transforms import meter
-from fgbg.transforms.job import commit
+from fgbg.transforms.job import commit, launching
 from fgbg.transforms.job import job as jobs
 from fgbg.transforms.job.job import BY_HEIGHT, PER_PLACEMENT, PER_UNIT, Job
 from fgbg.transforms.job.work_unit import WorkUnit, sample_numbers
@@ -172,14 +172,18 @@ class DropCommitted(beam.DoFn):
     Args:
         output: The data set.
         version: The version of its job.
+        awaits: Whether the job may not be stored yet.
     """
 
-    def __init__(self, output: str, version: str) -> None:
+    def __init__(self, output: str, version: str, awaits: bool = False) -> None:
         self._output = output
         self._version = version
+        self._awaits = awaits
         self._committed: set[WorkUnit] = set()
 
     def setup(self) -> None:
+        if self._awaits:
+            launching.wait(self._output)
         job = jobs.read_cached(self._output, self._version)
         self._committed = commit.committed(self._output, job)
 

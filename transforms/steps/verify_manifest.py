@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable
+import filecmp
+import os
+import tempfile
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import pyarrow as pa
@@ -114,3 +117,39 @@ def open_manifest(local: str) -> tuple[list[int] | None, list[Problem]]:
     if not file.schema_arrow.equals(manifest.SCHEMA):
         return None, [Problem(MANIFEST, "has other columns than a manifest has", SUMMARY)]
     return manifest.group_sizes(local), []
+
+
+def check_bytes(local: str, made_with: str | None) -> Iterator[Problem]:
+    """What no reader of rows sees: statistics, and bytes that nothing checks.
+
+    The rows are written again and compared: byte by byte where the same version of pyarrow wrote
+    the manifest, else by their statistics, for versions differ in how they write.
+
+    Args:
+        local: A local copy of the manifest, whose rows are what they should be.
+        made_with: The version of pyarrow that generation.json names.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        again = os.path.join(folder, MANIFEST)
+        manifest.rewrite(local, again)
+        writer, ours = manifest.written_by(local), manifest.written_by(again)
+        if writer == ours:
+            if not filecmp.cmp(local, again, shallow=False):
+                yield Problem(
+                    MANIFEST,
+                    "its rows are right, but statistics or other bytes beside them are not what "
+                    "was written",
+                    SUMMARY,
+                )
+        elif made_with == pa.__version__:
+            problem = f"says that {writer} wrote it; by generation.json it was {ours}"
+            yield Problem(MANIFEST, problem, SUMMARY)
+        elif _statistics(local) != manifest.statistics(again):
+            yield Problem(MANIFEST, "its statistics are not those of its rows", SUMMARY)
+
+
+def _statistics(local: str) -> list[list[dict[str, Any] | None]] | None:
+    try:
+        return manifest.statistics(local)
+    except Exception:  # what cannot be read is not what was written
+        return None

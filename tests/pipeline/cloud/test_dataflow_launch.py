@@ -74,6 +74,16 @@ def test_a_job_is_launched_watched_and_reported(
     assert "12 of 12 units are done" in said
 
 
+def test_what_8_bit_depth_loses_is_told(bucket, small_inputs, service, capsys, monkeypatch):
+    from fgbg.transforms.dataset import generation
+
+    depth = {"format": "jpg", "metres_per_level": 10 / 255, "range_m": 10.0, "levels_median": 37}
+    monkeypatch.setattr(generation, "read", lambda output: {"depth": depth})
+    endpoint = f"--dataflow_endpoint={service.endpoint}"
+    main([*command(bucket, small_inputs, "coarse"), *OFFLINE, endpoint])
+    assert "8-bit depth is in steps of 39.2 mm" in capsys.readouterr().out
+
+
 def test_the_jobs_metrics_are_told(bucket, small_inputs, service, capsys):
     endpoint = f"--dataflow_endpoint={service.endpoint}"
     main([*command(bucket, small_inputs, "counted"), *OFFLINE, endpoint])
@@ -133,6 +143,82 @@ def test_a_refused_job_is_told_with_where_to_look(bucket, small_inputs, capsys):
     said = capsys.readouterr().err
     assert code == WRONG_USE
     assert "dataflow.jobs.create denied" in said and "docs/dataflow.md" in said
+
+
+def objects(folder: str) -> dict[str, bytes]:
+    """What lies in a folder of the bucket, but for what Beam stages there."""
+    from fgbg.files import storage
+
+    store = storage.storage_for(folder)
+    names = [n for n in store.walk(folder) if not n.startswith("_work/dataflow/")]
+    return {name: store.read(f"{folder}/{name}") for name in names}
+
+
+@pytest.mark.parametrize("code", [400, 403, 429])
+def test_a_refused_job_costs_nothing_of_what_is_there(
+    code, bucket, small_inputs, small_data_set, tmp_path, capsys
+):
+    name = f"kept{code}"
+    line = command(bucket, small_inputs, name, "--overwrite", "--seed=5")
+    make_elsewhere(small_data_set, f"{bucket}/{name}")
+    before = objects(f"{bucket}/{name}")
+    service = JobsService(["JOB_STATE_DONE"], refusal=(code, "no quota for that"))
+    network = f"--depth_model={network_file(tmp_path / 'net.keras')}"
+    exit_code = main([*line, network, *OFFLINE, f"--dataflow_endpoint={service.endpoint}"])
+    service.close()
+    said = capsys.readouterr().err
+    assert exit_code == WRONG_USE, said
+    assert "no quota for that" in said
+    assert objects(f"{bucket}/{name}") == before
+    assert main([*command(bucket, small_inputs, f"new{code}"), *OFFLINE, "--dry_run=True"]) == OK
+    assert objects(f"{bucket}/new{code}") == {}
+
+
+def test_an_accepted_job_waits_until_the_old_data_set_is_gone_and_the_new_one_stored(
+    bucket, small_inputs, small_data_set, service, monkeypatch
+):
+    from fgbg.pipeline.commands import generate
+    from fgbg.transforms.job import job as jobs
+
+    output = f"{bucket}/replaced"
+    line = command(bucket, small_inputs, "replaced", "--overwrite", "--seed=5")
+    make_elsewhere(small_data_set, output)
+    at_deletion = []
+    delete = generate.delete
+
+    def watched(folder: str) -> None:
+        at_deletion.append((len(service.job), set(objects(folder))))
+        delete(folder)
+
+    monkeypatch.setattr(generate, "delete", watched)
+    main([*line, *OFFLINE, f"--dataflow_endpoint={service.endpoint}"])
+    ((accepted, there),) = at_deletion
+    assert accepted, "the job was not handed in before the deletion"
+    assert {jobs.LAUNCHING, jobs.LEASE} <= there
+    after = objects(output)
+    assert jobs.LAUNCHING not in after and not any("commits/" in name for name in after)
+    assert b'"seed": 5' in after[jobs.JOB_FILE]
+    assert "backgrounds/bg1.jpg" in after
+
+
+def test_a_job_whose_inputs_cannot_be_stored_is_cancelled(
+    bucket, small_inputs, service, monkeypatch
+):
+    from apache_beam.runners.dataflow.dataflow_runner import DataflowPipelineResult
+
+    from fgbg.pipeline.data_set import request
+    from fgbg.pipeline.exit_codes import UserError
+    from fgbg.transforms.job import job as jobs
+
+    def changed(asked_for: object) -> None:
+        raise UserError("an input changed")
+
+    cancelled = []
+    monkeypatch.setattr(request, "store", changed)
+    monkeypatch.setattr(DataflowPipelineResult, "cancel", lambda self: cancelled.append(self))
+    line = command(bucket, small_inputs, "unstored")
+    assert main([*line, *OFFLINE, f"--dataflow_endpoint={service.endpoint}"]) == WRONG_USE
+    assert cancelled and set(objects(f"{bucket}/unstored")) == {jobs.LAUNCHING}
 
 
 def test_ctrl_c_leaves_the_job_running_and_says_so(

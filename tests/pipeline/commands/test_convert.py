@@ -60,6 +60,7 @@ def test_converted_is_to_the_byte_what_is_made_directly(
     assert tree(new) == tree(sets[form])
     told = capsys.readouterr()
     assert ("Depth loses precision" in told.err) == (form == "jpg")
+    assert ("8-bit depth is in steps of" in told.out) == (form == "jpg")
     (run,) = json.loads((new / "generation.json").read_text())["timings"]["runs"]
     assert run["converted_from"].startswith("images" if source == "png" else "tfrecord")
     assert ("depth_lost" in run) == (form == "jpg")

@@ -12,9 +12,10 @@ import numpy as np
 import pytest
 
 from fgbg.models.depth import depth_card
+from fgbg.pipeline import faults
 from fgbg.pipeline.__main__ import main
 from fgbg.pipeline.exit_codes import UserError
-from fgbg.pipeline.workers import trial
+from fgbg.pipeline.workers import memory, trial
 from tests.helpers.data_sets import arguments, tree
 from tests.helpers.small_networks import tflite_file
 
@@ -68,6 +69,14 @@ def hang() -> None:
     time.sleep(1000)
 
 
+def eat() -> None:
+    """Takes memory without end; to spare the machine should nobody watch, up to 3 GB."""
+    eaten = []
+    for _ in range(300):
+        eaten.append(bytearray(b"\1") * (10 << 20))
+        time.sleep(0.01)
+
+
 def refuse() -> None:
     raise ValueError("net: it does not fit")
 
@@ -84,6 +93,49 @@ def test_what_dies_hangs_or_does_not_fit_is_one_line(what, words, monkeypatch):
     monkeypatch.setattr(trial, "PATIENCE_S", 8.0)
     with pytest.raises(UserError, match=words):
         trial._run("net", what)
+
+
+def test_a_network_that_takes_all_memory_is_stopped(monkeypatch):
+    monkeypatch.setattr(memory, "available", lambda: 1 << 30)
+    started = time.monotonic()
+    with pytest.raises(UserError, match=r"net: .* more than 805\.3 MB of memory, of 1\.1 GB"):
+        trial._run("net", eat)
+    assert time.monotonic() - started < 30
+
+
+def test_the_memory_of_this_machine_is_known():
+    if not os.path.exists("/proc/meminfo"):
+        pytest.skip("no /proc here")
+    free, taken = memory.available(), memory.resident(os.getpid())
+    assert free is not None and taken is not None
+    assert 10 << 20 < taken < 64 << 30 and 1 << 20 < free < 1 << 50
+    assert memory.resident(2**22 + 1) is None
+
+
+def test_a_containers_limit_counts(tmp_path, monkeypatch):
+    (tmp_path / "memory.max").write_text("3000\n")
+    (tmp_path / "memory.current").write_text("2500\n")
+    (tmp_path / "memory.stat").write_text("anon 1\ninactive_file 200\n")
+    names = (tmp_path, "memory.max", "memory.current", "inactive_file")
+    monkeypatch.setattr(memory, "_CGROUPS", (names,))
+    assert memory.available() == 700
+    (tmp_path / "memory.max").write_text("max\n")
+    assert memory.available() != 700
+    monkeypatch.setattr(memory, "_MEMINFO", tmp_path / "none")
+    assert memory.available() is None
+
+
+@pytest.mark.parametrize("limited", [False, True])
+def test_short_memory_is_not_the_networks_fault(limited, monkeypatch):
+    monkeypatch.setattr(faults, "memory_is_limited", lambda: limited)
+    with pytest.raises(MemoryError if limited else UserError):
+        trial._run("net", die)
+    with pytest.raises(MemoryError):
+        trial._run("net", starve)
+
+
+def starve() -> None:
+    raise ValueError("net: libtensorflow_cc.so.2: failed to map segment from shared object")
 
 
 def test_generate_deletes_nothing_for_a_network_that_dies(

@@ -7,6 +7,7 @@ import hashlib
 import itertools
 import json
 import zlib
+from collections import Counter
 from fractions import Fraction
 from typing import Any
 
@@ -14,7 +15,8 @@ import pytest
 
 from fgbg.files.sealed import DamagedError, seal, unseal
 from fgbg.transforms.job import job as jobs
-from fgbg.transforms.job.job import InputPicture, Job, assign_splits
+from fgbg.transforms.job.job import InputPicture, Job
+from fgbg.transforms.job.splits import assign_splits
 from fgbg.transforms.job.work_unit import WorkUnit, units_of_background
 from tests.helpers.pixel_oracles import configuration
 
@@ -46,10 +48,46 @@ def test_no_split_with_a_share_is_left_empty_where_there_are_enough(count, expec
 
 
 def test_a_set_that_is_extended_fills_its_empty_splits():
-    assert assign_splits(["train", "train"], 1, SPLITS) == ["validation"]
+    assert assign_splits(["train", "train"], 1, SPLITS) == ["test"]  # as of three at once
     assert assign_splits(["train"] * 3, 2, SPLITS) == ["validation", "test"]
     none = [("train", 0.5), ("validation", 0.0), ("test", 0.5)]
     assert "validation" not in assign_splits([], 9, none)
+
+
+@pytest.mark.parametrize(
+    "splits",
+    [
+        SPLITS,
+        [("train", 0.9), ("test", 0.1)],
+        [("train", 0.7), ("validation", 0.15), ("test", 0.15)],
+        [("a", 10 / 31), ("b", 1 / 31), ("c", 20 / 31)],
+        [("a", 0.2), ("b", 0.2), ("c", 0.2), ("d", 0.2), ("e", 0.2)],
+        [("a", 0.5), ("none", 0.0), ("b", 0.5)],
+    ],
+)
+def test_an_extended_set_is_split_as_at_once_but_where_that_is_forbidden(splits):
+    at_once = [assign_splits([], count, splits) for count in range(41)]
+    for first in range(30):
+        for count in range(first + 1, 41):
+            stored, whole = at_once[first], at_once[count]
+            extended = stored + assign_splits(stored, count - first, splits)
+            assert extended[:first] == stored
+            differing = [i for i in range(count) if extended[i] != whole[i]]
+            forbidden = [i for i in range(first) if stored[i] != whole[i]]
+            assert len(differing) <= 2 * len(forbidden)  # none, or one is moved for each of them
+            too_many = Counter(stored) - Counter(whole)
+            assert too_many or Counter(extended) == Counter(whole)
+
+
+def test_sets_extended_again_and_again_come_out_as_at_once():
+    for path in ([1, 2, 4], [1, 3, 4, 7, 10], [2, 5, 6, 30], [6, 7, 8, 100], [7, 9, 10, 100]):
+        splits: list[str] = []
+        for count in path:
+            splits += assign_splits(splits, count - len(splits), SPLITS)
+        whole = assign_splits([], path[-1], SPLITS)
+        assert Counter(splits) == Counter(whole)
+        assert splits[10:] == whole[10:]
+        assert splits == whole or not {3, 4, 5, 6}.isdisjoint(path[:-1])
 
 
 def fair_splits(count: int, splits: list[tuple[str, str]]) -> list[str]:
