@@ -228,6 +228,10 @@ class _Collecting:
             f"{sum(have):,} of {self._count:,} pictures, in {duration(wall)}: {output}"
             + _per_topic(self._topics, have)
         )
+        there = state.there(output)
+        for named in chosen.named:
+            for note in records[named.key].notes if named.file in there else ():
+                say(f"Warning: {storage.join(output, named.file)}: {note}")
         rejected = rejected_rows(output, chosen, records)
         if rejected:
             tell(f"{len(rejected):,} left out (rejected.csv): {_summary(rejected)}")

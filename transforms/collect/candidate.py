@@ -158,6 +158,7 @@ class Record:
         width: Of the picture, upright.
         height: Likewise.
         hashes: Its perceptual hashes.
+        notes: What is to be said of it though it is good.
     """
 
     found: Found
@@ -171,6 +172,7 @@ class Record:
     width: int = 0
     height: int = 0
     hashes: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
 
     @property
     def key(self) -> str:
@@ -187,8 +189,8 @@ class Record:
         content: dict[str, Any] = json.loads(data)
         found = content.pop("found")
         candidate = Candidate(**found.pop("candidate"))
-        hashes = tuple(content.pop("hashes"))
-        return cls(found=Found(candidate=candidate, **found), hashes=hashes, **content)
+        lists = {name: tuple(content.pop(name, ())) for name in ("hashes", "notes")}
+        return cls(found=Found(candidate=candidate, **found), **lists, **content)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from fgbg.transforms.collect.candidate import Checks
-from fgbg.transforms.pixels import codec, decoders
+from fgbg.transforms.pixels import codec, decoders, png_chunks
 from fgbg.transforms.pixels.pictures import Array, PictureError, read_picture
 
 _FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF")
@@ -43,6 +43,7 @@ class Checked:
         width: Upright.
         height: Upright.
         hashes: Its perceptual hashes: see perceptual_hashes.
+        notes: What is to be said of it though it passed.
     """
 
     encoded: bytes
@@ -50,6 +51,7 @@ class Checked:
     width: int
     height: int
     hashes: tuple[str, ...]
+    notes: tuple[str, ...] = ()
 
 
 def check(data: bytes, checks: Checks, content_type: str = "") -> Checked:
@@ -64,7 +66,8 @@ def check(data: bytes, checks: Checks, content_type: str = "") -> Checked:
         PictureError: It is to be rejected; the message says why.
     """
     _check_header(data, checks, content_type)
-    image = read_picture(data)
+    notes: list[str] = []
+    image = read_picture(data, notes)
     height, width = image.shape[:2]
     problem = size_problem(width, height, checks)
     if problem:
@@ -77,10 +80,10 @@ def check(data: bytes, checks: Checks, content_type: str = "") -> Checked:
     hashes = perceptual_hashes(image)
     if image.shape[2] == 4:
         encoded = codec.encode(".png", cv2.cvtColor(image, cv2.COLOR_RGBA2BGRA))
-        return Checked(encoded, "png", width, height, hashes)
+        return Checked(encoded, "png", width, height, hashes, tuple(notes))
     flags = [cv2.IMWRITE_JPEG_QUALITY, checks.jpeg_quality]
     encoded = codec.encode(".jpg", cv2.cvtColor(image, cv2.COLOR_RGB2BGR), flags)
-    return Checked(encoded, "jpg", width, height, hashes)
+    return Checked(encoded, "jpg", width, height, hashes, tuple(notes))
 
 
 def _check_header(data: bytes, checks: Checks, content_type: str) -> None:
@@ -90,8 +93,7 @@ def _check_header(data: bytes, checks: Checks, content_type: str) -> None:
         raise PictureError("an empty body")
     decoders.silence()
     try:
-        with Image.open(io.BytesIO(data), formats=_FORMATS) as image:
-            width, height = image.size
+        width, height = _size(data)
     except Image.DecompressionBombError as error:
         raise PictureError(f"more than {checks.max_pixels:,} pixels") from error
     except Exception as error:  # Pillow's readers raise many kinds on damaged headers
@@ -103,6 +105,19 @@ def _check_header(data: bytes, checks: Checks, content_type: str) -> None:
         raise PictureError(f"not a picture, or one of an unusual format{called}") from error
     if width * height > checks.max_pixels:
         raise PictureError(f"{width}x{height}: more than {checks.max_pixels:,} pixels")
+
+
+def _size(data: bytes) -> tuple[int, int]:
+    """Width and height, as the file has them; whatever a reader raises comes through."""
+    try:
+        with Image.open(io.BytesIO(data), formats=_FORMATS) as image:
+            return image.size
+    except Exception:
+        rest = png_chunks.bare(data)
+        if rest is None:
+            raise
+        with Image.open(io.BytesIO(rest), formats=_FORMATS) as image:
+            return image.size
 
 
 def size_problem(width: int, height: int, checks: Checks) -> str:

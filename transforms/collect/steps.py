@@ -244,6 +244,7 @@ def record_of(downloaded: Downloaded, checks: Checks) -> tuple[Record, bytes]:
         width=good.width,
         height=good.height,
         hashes=good.hashes,
+        notes=good.notes,
     )
     return record, good.encoded
 

@@ -36,7 +36,7 @@ _MISTAKES = (
     (b"<html", "an HTML page (the download probably failed)"),
     (b"PK\x03\x04", "a ZIP archive"),
     (b"\x1f\x8b", "a gzip archive"),
-    (b"8BPS", "a Photoshop file"),
+    (b"8BPS", "a Photoshop file of a kind that is not read; export it as PNG"),
     (b"version https://git-lfs", "a Git LFS pointer (run git lfs pull)"),
     (b"%!PS", "an EPS or PostScript drawing; export it as PNG"),
     (b"\xc5\xd0\xd3\xc6", "an EPS or PostScript drawing; export it as PNG"),
@@ -52,6 +52,8 @@ _HEIC_BRANDS = frozenset((b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", 
 _AVIF_BRANDS = frozenset((b"avif", b"avis"))
 _HEIC = "HEIC, as phones write it; pip install 'fgbg[heic]', or convert it to JPEG or PNG"
 _AVIF = "AVIF, which the Pillow that is installed does not read; convert it to JPEG or PNG"
+# Of a BMP of 16 colours: Pillow takes runs of an odd number of single pixels for shorter ones.
+_RLE4 = 2
 # Bytes that tell the format.
 START = 64
 
@@ -66,28 +68,15 @@ def looks_like_picture(start: bytes) -> bool:
     return webp or modern or bmp or ppm or start.startswith(_PICTURES)
 
 
-def open_picture(data: bytes) -> tuple[Image.Image, str]:
+def open_picture(data: bytes) -> Image.Image:
     """Opens a picture by its content; its pixels are not decoded yet.
 
     Args:
         data: The file's bytes.
 
-    Returns:
-        The picture, and a warning, or "".
-
     Raises:
         PictureError: It is no picture, one of a kind that is not read, or too large.
     """
-    try:
-        return _open(data), ""
-    except PictureError:
-        rest = _without_profile(data)
-        if rest is None:
-            raise
-        return _open(rest), "its colour profile is broken and is not used"
-
-
-def _open(data: bytes) -> Image.Image:
     formats: tuple[str, ...] = FORMATS
     brands = _brands(data)
     if brands & _HEIC_BRANDS and not brands & _AVIF_BRANDS:
@@ -97,13 +86,22 @@ def _open(data: bytes) -> Image.Image:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of oversized pictures: checked by the caller
-            return Image.open(io.BytesIO(data), formats=formats)
+            image = Image.open(io.BytesIO(data), formats=formats)
     except UnidentifiedImageError as error:
         raise PictureError(f"not a picture: {describe(data)}") from error
     except Image.DecompressionBombError as error:
         raise PictureError("larger than 64 megapixels; scale it down first") from error
     except Exception as error:  # Pillow's readers raise many kinds on damaged headers
         raise PictureError(f"a damaged picture: {error}") from error
+    if image.format in ("BMP", "DIB") and image.info.get("compression") == _RLE4:
+        raise PictureError("a BMP packed by RLE of 4 bits, which is not read; save it as PNG")
+    return image
+
+
+def is_signed(image: Image.Image) -> bool:
+    """Whether a TIFF has signed samples, which Pillow takes for unsigned where they have 8 bits."""
+    tags = image.tag_v2 if isinstance(image, TiffImagePlugin.TiffImageFile) else {}
+    return 2 in tags.get(TiffImagePlugin.SAMPLEFORMAT, ())
 
 
 def describe(data: bytes) -> str:
@@ -174,28 +172,15 @@ def _describe_tiff(data: bytes) -> str:
             file = io.BytesIO(data)
             file.seek(tags.next)
             tags.load(file)
-            bits = tags.get(TiffImagePlugin.BITSPERSAMPLE, (1,))
+            bits = tags[TiffImagePlugin.BITSPERSAMPLE]
             form = tags.get(TiffImagePlugin.SAMPLEFORMAT, (1,))
         kind = {2: "signed", 3: "floating-point"}.get(form[0], "unsigned")
         count = tags.get(TiffImagePlugin.SAMPLESPERPIXEL, len(bits))
+        usual = kind == "unsigned" and bits[0] == 8
+        advice = "as PNG" if usual else "with 8 bits a sample, or grey with 16"
         return (
             f"it is a TIFF of {count} {kind} samples of {bits[0]} bits, which is not read; save it "
-            "with 8 bits a sample, or grey with 16"
+            f"{advice}"
         )
     except Exception:  # whatever a damaged header makes of the above
         return "it is a damaged TIFF"
-
-
-def _without_profile(data: bytes) -> bytes | None:
-    """A PNG without its colour profile, which Pillow stumbles over; None where it has none."""
-    at = 8
-    if not data.startswith(b"\x89PNG\r\n\x1a\n"):
-        return None
-    while at + 12 <= len(data):
-        length, kind = struct.unpack(">I4s", data[at : at + 8])
-        if kind == b"iCCP":
-            return data[:at] + data[at + 12 + length :]
-        if kind == b"IDAT":
-            return None
-        at += 12 + length
-    return None

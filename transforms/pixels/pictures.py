@@ -13,7 +13,17 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
 from fgbg.models import resizing
-from fgbg.transforms.pixels import codec, colour, decoders, formats, transparency, visible
+from fgbg.transforms.pixels import (
+    codec,
+    colour,
+    colour_space,
+    decoders,
+    deep,
+    formats,
+    png_chunks,
+    transparency,
+    visible,
+)
 from fgbg.transforms.pixels.picture_error import PictureError, too_large
 
 Array = NDArray[np.uint8]
@@ -66,42 +76,66 @@ def _read(data: bytes, notes: list[str] | None) -> Array:
     """A picture, upright; whatever a decoder raises comes through."""
     if not data:
         raise PictureError("the file is empty (zero bytes)")
-    image, note = formats.open_picture(data)
-    said = [note] if note else []
-    with image:
-        width, height = image.size
-        if width * height > MAX_PIXELS:
-            raise PictureError(f"larger than 64 megapixels ({width}x{height}); scale it down first")
-        # Pillow raises on truncation where OpenCV fills grey.
-        image.load()
+    said: list[str] = []
+    with _loaded(data) as image:
         pixels = _pixels(image, data, said)
     if notes is not None:
         notes += said
     return pixels
 
 
+def _loaded(data: bytes) -> Image.Image:
+    """A picture, decoded."""
+    try:
+        return _load(data)
+    except Exception as error:
+        rest = png_chunks.bare(data)
+        if rest is None:
+            raise
+        try:
+            return _load(rest)
+        except Exception:
+            raise error from None
+
+
+def _load(data: bytes) -> Image.Image:
+    image = formats.open_picture(data)
+    width, height = image.size
+    if width * height > MAX_PIXELS:
+        raise PictureError(f"larger than 64 megapixels ({width}x{height}); scale it down first")
+    # Pillow raises on truncation where OpenCV fills grey.
+    image.load()
+    if image.mode == "L" and formats.is_signed(image) and np.asarray(image).max() > 127:
+        raise PictureError("8-bit grey values below 0; save it with values 0..255")
+    return image
+
+
 def _pixels(image: Image.Image, data: bytes, notes: list[str]) -> Array:
     """uint8 RGB or RGBA of a loaded picture, upright and in sRGB."""
     alpha = transparency.alpha_of(image, data)
-    profile = image.info.get("icc_profile")
-    if "icc_profile" in image.info and not isinstance(profile, bytes):
-        # Damaged, or a TIFF's tag of another type.
-        profile = None
-        notes.append("its colour profile is broken and is not used")
+    mode = _colour_mode(image)
     lab = image.mode == "LAB"
-    transform, note = (None, "") if lab else colour.conversion(profile, _colour_mode(image))
+    profile = None if lab else colour_space.profile_of(image, data, notes)
+    known, note = colour.conversion(profile, mode)
     if note:
         notes.append(note)
-    if alpha is None and transform is None and not lab:
+    if alpha is None and known is None and not lab:
         return _to_8_bit(ImageOps.exif_transpose(image))
     turn = _TURNS.get(image.getexif().get(_ORIENTATION, 1))
+    # Before the transparent colour of a palette or of 8 bits is made a channel.
+    sixteen = None if known is None else _deep_colours(image, data)
     if alpha is None and _has_alpha(image):
         image = image.convert("RGBA")
         alpha = np.array(image.getchannel("A"))
     if lab:
         image = colour.of_lab(image)
-    elif transform is not None:
-        image = colour.convert(_opaque(image), transform)
+    elif known is not None:
+        converted = None if sixteen is None else colour.convert_deep(sixteen, known)
+        image = (
+            colour.convert(_opaque(image), known)
+            if converted is None
+            else Image.fromarray(converted)
+        )
     else:
         image = _opaque(image).convert("RGB")
     if alpha is not None:
@@ -118,19 +152,25 @@ def _colour_mode(image: Image.Image) -> str:
 def _opaque(image: Image.Image) -> Image.Image:
     """A picture without alpha, of the mode of its colours: RGB, L or CMYK of 8 bits."""
     grey = _deep_grey(image)
-    return image.convert(_colour_mode(image)) if grey is None else Image.fromarray(grey)
+    return image.convert(_colour_mode(image)) if grey is None else Image.fromarray(_halved(grey))
 
 
 def _to_8_bit(image: Image.Image) -> Array:
     """uint8 RGB or RGBA of any Pillow mode."""
     grey = _deep_grey(image)
     if grey is not None:
-        return np.ascontiguousarray(np.repeat(grey[..., None], 3, axis=2))
+        return np.ascontiguousarray(np.repeat(_halved(grey)[..., None], 3, axis=2))
     return np.array(image.convert("RGBA" if _has_alpha(image) else "RGB"))
 
 
-def _deep_grey(image: Image.Image) -> Array | None:
-    """uint8 [height, width] of a grey picture of 16 or 32 bits; None of any other."""
+def _deep_colours(image: Image.Image, data: bytes) -> NDArray[np.uint16] | None:
+    """uint16 grey [height, width] or RGB [height, width, 3]; None where 8 bits are all."""
+    grey = _deep_grey(image)
+    return deep.colours(image, data) if grey is None else np.rint(grey).astype(np.uint16)
+
+
+def _deep_grey(image: Image.Image) -> NDArray[np.float64] | None:
+    """Values 0..65535 [height, width] of a grey picture of 16 or 32 bits; None of any other."""
     if image.mode not in ("I", "F") and not image.mode.startswith("I;16"):
         return None
     values = np.asarray(image).astype(np.float64)
@@ -145,6 +185,11 @@ def _deep_grey(image: Image.Image) -> Array | None:
             f"{kind} grey values outside 0..65535 ({least:g} to {most:g}); save it as an 8-bit "
             "picture"
         )
+    return values
+
+
+def _halved(values: NDArray[np.float64]) -> Array:
+    """16 bits in 8."""
     return np.round(values / 257).astype(np.uint8)
 
 

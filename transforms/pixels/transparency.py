@@ -11,11 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-Array = NDArray[np.uint8]
+from fgbg.transforms.pixels import png_chunks
 
-# Where a PNG's header has the bits of a sample; the header is the first chunk, always.
-_DEPTH = 24
-_SIGNATURE = b"\x89PNG"
+Array = NDArray[np.uint8]
 
 
 def alpha_of(image: Image.Image, data: bytes) -> Array | None:
@@ -30,9 +28,9 @@ def alpha_of(image: Image.Image, data: bytes) -> Array | None:
         knows all that there is to know (palettes, 8 bits).
     """
     colour = image.info.get("transparency")
-    if colour is None or not data.startswith(_SIGNATURE) or len(data) <= _DEPTH:
+    depth = png_chunks.depth(data)
+    if colour is None or not depth:
         return None
-    depth = data[_DEPTH]
     if image.mode == "L" and depth in (2, 4) and isinstance(colour, int):
         # Samples of 2 and 4 bits were spread to 0..255.
         most = (1 << depth) - 1

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import io
+import zlib
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from fgbg.pipeline.__main__ import main
+from tests.helpers import png_files
 from tests.helpers.collect_runs import (
     command,
     contents,
@@ -177,6 +179,21 @@ def cutout(seed: int) -> bytes:
     buffer = io.BytesIO()
     image.save(buffer, "PNG")
     return buffer.getvalue()
+
+
+def test_a_profile_that_is_not_used_is_said(service, tmp_path, capsys):
+    output = tmp_path / "out"
+    service.paths["/broken.png"] = body(photo_bytes(7, kind="PNG", icc_profile=b"rubbish" * 9))
+    text = png_files.chunk(b"zTXt", b"prompt\0\0" + zlib.compress(bytes(9 << 20)))
+    whole = photo_bytes(8, kind="PNG")
+    service.paths["/text.png"] = body(whole[:33] + text + whole[33:])
+    asked = list_command(service, output, ["/broken.png", "/photo/1.jpg", "/text.png"])
+    assert main(asked) == 0
+    words = f"Warning: {output}/list_0001.jpg: its colour profile is broken"
+    said = capsys.readouterr().err
+    assert words in said and said.count("Warning") == 1 and len(pictures(output)) == 3
+    assert main(asked) == 0
+    assert words in capsys.readouterr().err
 
 
 def test_private_addresses_are_refused_unless_allowed(service, tmp_path):

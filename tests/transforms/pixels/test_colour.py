@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import struct
 import time
 
 import numpy as np
@@ -133,6 +134,15 @@ def test_a_picture_with_a_broken_profile_is_read_without_it_and_this_is_said(nam
             read_picture(encoded(RGB, kind, icc_profile=BROKEN[name]), notes), RGB
         )
         assert len(notes) == 1 and "profile" in notes[0]
+
+
+def test_a_profile_longer_than_a_megabyte_is_used():
+    matrix, gamma = SPACES["ProPhoto RGB"]
+    long = matrix_profile(matrix, gamma) + np.random.default_rng(0).bytes(2 << 20)
+    long = struct.pack(">I", len(long)) + long[4:]
+    notes = []
+    read = read_picture(encoded(RGB, icc_profile=long), notes)
+    assert off(read, by_numpy(RGB, matrix, gamma)) <= 2 and not notes
 
 
 def test_a_profile_tag_of_another_type_is_a_broken_profile():

@@ -168,6 +168,50 @@ def test_kinds_that_are_not_read_say_what_they_are_and_what_to_do(name, monkeypa
     assert "\n" not in str(caught.value)
 
 
+def test_samples_below_0_are_no_light():
+    image = Image.fromarray(np.array([[0, 127]], np.uint8))
+    signed = encoded(image, "TIFF", tiffinfo={339: 2})
+    assert read_picture(signed)[0, :, 0].tolist() == [0, 127]
+    signed = encoded(Image.fromarray(np.array([[0, 255]], np.uint8)), "TIFF", tiffinfo={339: 2})
+    with pytest.raises(PictureError, match="8-bit grey values below 0; save it"):
+        read_picture(signed)
+
+
+def test_a_bmp_that_pillow_unpacks_wrongly_is_refused():
+    # Five single pixels, of 4 bits each, and the end.
+    packed = bytes((0, 5, 0x12, 0x34, 0x50, 0)) + bytes((0, 1))
+    head = struct.pack("<IiiHHIIiiII", 40, 5, 1, 1, 4, 2, len(packed), 0, 0, 16, 0)
+    start = 14 + 40 + 64
+    data = b"BM" + struct.pack("<IHHI", start + len(packed), 0, 0, start) + head
+    with pytest.raises(PictureError, match="packed by RLE of 4 bits, which is not read; save it"):
+        read_picture(data + bytes(range(64)) + packed)
+
+
+# --- a PNG whose pixels are whole ---------------------------------------------------------------
+
+STUMBLED_OVER = {
+    "a text of megabytes": chunk(b"zTXt", b"prompt\0\0" + zlib.compress(bytes(9 << 20))),
+    "a size of half its length": chunk(b"pHYs", bytes(4)),
+    "frames out of order": chunk(b"acTL", struct.pack(">II", 3, 0))
+    + chunk(b"fcTL", struct.pack(">IIIIIHHBB", 5, 9, 9, 0, 0, 1, 1, 0, 0)),
+    "a gamma of half its length": chunk(b"gAMA", b"\0\1"),
+}
+
+
+@pytest.mark.parametrize("name", STUMBLED_OVER)
+def test_a_png_is_read_whatever_stands_beside_its_pixels(name):
+    row = bytes(range(9))
+    turned = chunk(b"eXIf", b"MM\0*\0\0\0\x08\0\1\1\x12\0\3\0\0\0\1\0\6\0\0\0\0\0\0")
+    data = png(3, 8, 2, row, STUMBLED_OVER[name], turned)
+    assert read_picture(data)[:, 0].tolist() == [[0, 1, 2], [3, 4, 5], [6, 7, 8]]
+
+
+def test_a_png_that_is_damaged_stays_so():
+    data = png(3, 8, 2, bytes(range(9)), chunk(b"tEXt", b"a\0b"))
+    with pytest.raises(PictureError, match="truncated"):
+        read_picture(data[: data.index(b"IDAT") + 8])
+
+
 def test_no_reader_of_pillow_runs_a_program(monkeypatch):
     monkeypatch.setattr(subprocess, "Popen", None)
     for data in (encoded(Image.fromarray(RGB), "EPS"), b"\xd7\xcd\xc6\x9a" + bytes(80)):
