@@ -250,7 +250,7 @@ WRONG: dict[str, tuple[Callable[[Path], list[str]], str]] = {
     "different aspects": (lambda t: ["--size", "64x32", "--canvas", "64"], "different aspects"),
     "no placements": (lambda t: ["--placements", "0"], "not a whole number from 1"),
     "a fraction of placements": (lambda t: ["--placements", "1.5"], "not a whole number"),
-    "a scale above one": (lambda t: ["--fg_scale", "0.5,2"], "0 < MIN <= MAX <= 1"),
+    "a scale above one": (lambda t: ["--fg_scale", "0.5,2"], "above 1 goes with --scale_per"),
     "a scale of words": (lambda t: ["--fg_scale", "big"], "MIN,MAX"),
     "full truncation": (lambda t: ["--truncation", "1"], "0 to 0.95"),
     "a bad boolean": (lambda t: ["--mirror", "perhaps"], "neither true nor false"),
