@@ -204,7 +204,8 @@ def compose_unit(
     if isinstance(foregrounds, np.ndarray):
         foregrounds = [foregrounds] * count
     # Compared by identity: samples of one size have the same array.
-    weighed = {id(f): (*_weigh(f), np.ascontiguousarray(f[..., 3])) for f in foregrounds}
+    distinct = {id(foreground): foreground for foreground in foregrounds}
+    weighed = {k: (*_weigh(f), np.ascontiguousarray(f[..., 3])) for k, f in distinct.items()}
     # What is covered depends on the place only by what is cut off and by where the cut-out's edge
     # falls inside of a stored pixel: most samples of one size share it.
     covers: dict[tuple[int, ...], _Cover] = {}

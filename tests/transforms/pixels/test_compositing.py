@@ -294,3 +294,14 @@ def test_scaling_leaves_no_halo_of_transparent_colours():
         visible = scaled[scaled[..., 3] > 0]
         assert visible[:, 1].max() == 0
         assert visible[:, 0].min() >= 250
+
+
+def test_a_foreground_of_several_samples_is_weighed_once(monkeypatch):
+    calls = []
+    weigh = compositing._weigh
+    monkeypatch.setattr(compositing, "_weigh", lambda f: calls.append(f.shape) or weigh(f))
+    background = Background.of(np.zeros((32, 32, 3), np.uint8), (32, 32))
+    large, small = (np.full((side, side, 4), 200, np.uint8) for side in (8, 4))
+    boxes = [Box(0, 0, 8, 8), Box(4, 4, 4, 4), Box(9, 9, 8, 8), Box(1, 2, 8, 8)]
+    compose_unit(background, [large, small, large, large], boxes, (32, 32), False)
+    assert calls == [(8, 8, 4), (4, 4, 4)]
