@@ -98,11 +98,21 @@ class Commit:
             moments = {k: Moments(*values) for k, values in content["moments"].items()}
             named = WorkUnit.parse(content["unit"])
             found = cls(named, content["columns"], moments, content["bytes"])
+            found._check_types()
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise DamagedError(path, f"is no commit record: {error!r}") from error
         if named != unit:
             raise DamagedError(path, f"is the record of {named.name}")
         return found
+
+    def _check_types(self) -> None:
+        """Raises a TypeError for values that no record has: a checksum can be right of an edit."""
+        whole = [self.sizes.values(), *(vars(m).values() for m in self.moments.values())]
+        whole += [column for column in self.columns.values() if isinstance(column, list)]
+        if len(whole) != 1 + len(self.moments) + len(self.columns):
+            raise TypeError("a column is no list")
+        if any(type(value) is not int for values in whole for value in values):
+            raise TypeError("a value is no whole number")
 
 
 def record_path(output: str, job: Job, unit: WorkUnit) -> str:

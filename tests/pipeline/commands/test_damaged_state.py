@@ -96,6 +96,16 @@ def test_one_of_the_two_copies_of_the_job_is_enough(name, how, case, capsys):
     assert tree(output) == tree(whole)
 
 
+def test_a_sealed_record_of_other_types_is_named_and_its_unit_made_again(case, capsys):
+    output, whole, command = case
+    path = commit_file(output, UNIT)
+    path.write_bytes(seal(unseal(path.read_bytes(), "") | {"bytes": True}))
+    assert main(["verify", str(output)]) == 1
+    assert path.name in capsys.readouterr().out
+    assert main(command) == 0
+    assert tree(output) == tree(whole)
+
+
 @pytest.mark.parametrize("repair", [(), ("--repair",)])
 def test_a_lost_input_is_named_beside_damaged_checksums_of_inputs(repair, case, capsys):
     output, whole, command = case

@@ -41,6 +41,12 @@ def test_the_record_of_another_unit_is_damage():
         {"unit": UNIT.name, "columns": {}, "moments": [], "bytes": {}},
         {"unit": UNIT.name, "columns": {}, "moments": {"mask": [1, 2, 3, 4]}, "bytes": {}},
         {"unit": 7, "columns": {}, "moments": {}, "bytes": {}},
+        {"unit": UNIT.name, "columns": {}, "moments": {}, "bytes": True},
+        {"unit": UNIT.name, "columns": {}, "moments": {}, "bytes": {"mask": "9"}},
+        {"unit": UNIT.name, "columns": {"x": 7}, "moments": {}, "bytes": {}},
+        {"unit": UNIT.name, "columns": {"x": [1.5]}, "moments": {}, "bytes": {}},
+        {"unit": UNIT.name, "columns": {"x": [True]}, "moments": {}, "bytes": {}},
+        {"unit": UNIT.name, "columns": {}, "moments": {"mask": [1, 2, "3"]}, "bytes": {}},
     ],
 )
 def test_what_is_no_commit_record_is_damage(content):
