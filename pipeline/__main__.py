@@ -9,7 +9,7 @@ import sys
 
 from fgbg import __version__
 from fgbg.files.paths import GCS_PREFIX
-from fgbg.pipeline import faults, interrupts
+from fgbg.pipeline import faults, interrupts, progress
 from fgbg.pipeline.exit_codes import INTERRUPTED, SOME_FAILED, WRONG_USE, UserError, WorkerError
 from fgbg.transforms.escaping import terminal
 
@@ -53,6 +53,7 @@ _COMMANDS = {
         "print the Flex Template's metadata.json",
     ),
 }
+QUIET = "--quiet"
 _SINGLE_THREADED = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")
 
 
@@ -62,7 +63,8 @@ def _usage() -> str:
         "usage: fgbg COMMAND ...\n\n"
         "Large labelled data sets for monocular depth and segmentation, from backgrounds and "
         f"foreground cut-outs.\n\ncommands:\n{lines}\n\n"
-        "fgbg COMMAND --help tells a command's options. fgbg --version tells the version."
+        "fgbg COMMAND --help, or fgbg help COMMAND, shows a command's options; fgbg --version the "
+        "version. --quiet leaves out what is said while a command runs."
     )
 
 
@@ -80,10 +82,12 @@ def main(arguments: list[str] | None = None) -> int:
         The exit code.
     """
     given = sys.argv[1:] if arguments is None else arguments
+    if given and given[0] == "help":
+        given = [*given[1:2], "--help"]
     if not given or given[0] in ("-h", "--help"):
         print(_usage())
         return 0 if given else WRONG_USE
-    if given[0] == "--version":
+    if given[0] in ("-V", "--version"):
         print(f"fgbg {__version__}")
         return 0
     command = given[0]
@@ -98,7 +102,9 @@ def main(arguments: list[str] | None = None) -> int:
     whole_process = arguments is None  # else somebody calls this who handles what is unexpected
     try:
         with interrupts.once(for_good=whole_process):
-            return _run(command, given[1:], whole_process)
+            own = [token for token in given[1:] if token != QUIET]
+            with progress.quiet(len(own) < len(given) - 1):
+                return _run(command, own, whole_process)
     except KeyboardInterrupt:
         print(
             f"\nfgbg {command}: interrupted. Nothing that was made is lost: the same command "

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 import time
+from collections.abc import Iterator
 from typing import TextIO
 
 from tqdm import tqdm
@@ -11,14 +13,37 @@ from tqdm import tqdm
 from fgbg.transforms.escaping import terminal
 from fgbg.transforms.quantities import byte_size, duration
 
-__all__ = ["Progress", "byte_size", "duration", "say", "tell"]
+__all__ = ["Progress", "byte_size", "duration", "quiet", "say", "tell"]
 
 PLAIN_INTERVAL_S = 10.0
 
 
+_quiet = False
+
+
+@contextlib.contextmanager
+def quiet(wanted: bool) -> Iterator[None]:
+    """Nothing is said inside but warnings; results are printed all the same.
+
+    Args:
+        wanted: Whether to be quiet at all.
+    """
+    global _quiet
+    before, _quiet = _quiet, wanted
+    try:
+        yield
+    finally:
+        _quiet = before
+
+
+def _is_left_out(line: str) -> bool:
+    return _quiet and not line.startswith("Warning: ")
+
+
 def say(line: str) -> None:
     """Prints a line on standard error, at once: what is of interest while a command runs."""
-    print(terminal(line), file=sys.stderr, flush=True)
+    if not _is_left_out(line):
+        print(terminal(line), file=sys.stderr, flush=True)
 
 
 def tell(line: str = "") -> None:
@@ -43,7 +68,7 @@ class Progress:
         self._stream = stream or sys.stderr
         self._start = self._last = time.monotonic()
         self._bar: tqdm | None = None
-        if self._stream.isatty():
+        if self._stream.isatty() and not _quiet:
             self._bar = tqdm(
                 total=total,
                 initial=done,
@@ -81,6 +106,8 @@ class Progress:
 
     def say(self, line: str) -> None:
         """Prints a line without tearing the bar."""
+        if _is_left_out(line):
+            return
         if self._bar is not None:
             self._bar.clear()
         print(terminal(line), file=self._stream, flush=True)

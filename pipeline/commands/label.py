@@ -91,11 +91,7 @@ def _parser() -> options.Parser:
         metavar="P",
         help="probability from which a pixel of a mask is foreground",
     )
-    add(
-        "--soft_masks",
-        action="store_true",
-        help="store the probability, 0 to 255, instead of 0 or 255",
-    )
+    options.add_switch(add, "--soft_masks", "store the probability, 0 to 255, instead of 0 or 255")
     add(
         "--workers",
         type=options.number(1, 256, int),

@@ -46,12 +46,11 @@ def parser() -> options.Parser:
         help=f"where to search; {notes}",
     )
     searching = made.add_argument_group("searching").add_argument
-    searching(
+    options.add_switch(
+        searching,
         "--rights_filter",
-        type=options.boolean,
+        "ask only for pictures that may be used, also commercially, and changed",
         default=True,
-        metavar="true|false",
-        help="ask only for pictures that may be used, also commercially, and changed",
     )
     searching("--base_url", metavar="URL", help="the service's address; None: the provider's own")
     searching(
@@ -115,10 +114,10 @@ def _add_downloads(made: options.Parser) -> None:
         metavar="SECONDS",
         help="before the second try, doubled before each further one; Retry-After goes before it",
     )
-    add(
+    options.add_switch(
+        add,
         "--allow_private_addresses",
-        action="store_true",
-        help="download also from private, loopback and other addresses that are not public",
+        "download also from private, loopback and other addresses that are not public",
     )
 
 

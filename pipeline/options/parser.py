@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import argparse
-import difflib
+import sys
 from collections.abc import Callable
 from typing import Any, NoReturn
 
 from fgbg.models.depth.depth_card import BUILTIN, PRECISIONS
 from fgbg.pipeline.exit_codes import WRONG_USE
 from fgbg.pipeline.options import cloud as cloud_options
+from fgbg.pipeline.options.names import HelpFormatter, as_known, spelled, suggest
 from fgbg.pipeline.options.types import add_switch, boolean, number, numbers, scale, size, splits
 from fgbg.transforms.escaping import terminal
 from fgbg.transforms.job.job import BY_AREA, BY_HEIGHT, BY_LONGER_SIDE, PER_PLACEMENT, PER_UNIT
@@ -32,24 +33,17 @@ __all__ = [
 
 
 class Parser(argparse.ArgumentParser):
-    """An argparse parser whose errors suggest what was meant."""
+    """An argparse parser that takes options as people write them: see options/names.py."""
 
     def __init__(self, **settings: Any) -> None:
-        super().__init__(
-            allow_abbrev=False, formatter_class=argparse.ArgumentDefaultsHelpFormatter, **settings
-        )
+        super().__init__(allow_abbrev=False, formatter_class=HelpFormatter, **settings)
+
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
+        given = sys.argv[1:] if args is None else args
+        return super().parse_known_args(as_known(given, self._option_string_actions), namespace)
 
     def error(self, message: str) -> NoReturn:
         self.exit(WRONG_USE, f"{self.prog}: {terminal(message)}\nTry: {self.prog} --help\n")
-
-
-def suggest(unknown: str, known: list[str]) -> str:
-    """An error text for an unknown option or command, with the nearest known one."""
-    name = unknown.partition("=")[0]
-    # People write dashes for underscores: those are the nearest of all.
-    exact = [k for k in known if k.replace("-", "_") == "--" + name.lstrip("-").replace("-", "_")]
-    near = exact or difflib.get_close_matches(name, known, n=1, cutoff=0.6)
-    return f"unknown option {name}" + (f"; did you mean {near[0]}?" if near else "")
 
 
 def add_no_fsync(add: Callable[..., Any]) -> None:
@@ -58,7 +52,6 @@ def add_no_fsync(add: Callable[..., Any]) -> None:
         add,
         "--no_fsync",
         "do not wait for the local disk: for scratch disks, which a power cut may spoil",
-        "--no-fsync",
     )
 
 
@@ -117,13 +110,7 @@ def generate_parser() -> Parser:
         metavar="K",
         help="positions of each foreground on each background",
     )
-    add(
-        "--mirror",
-        type=boolean,
-        default=True,
-        metavar="true|false",
-        help="place the mirror image of every foreground too",
-    )
+    add_switch(add, "--mirror", "place the mirror image of every foreground too", default=True)
     add(
         "--fg_scale",
         type=scale,
@@ -290,7 +277,10 @@ def _check_beam_options(parser: Parser, rest: list[str]) -> None:
 
     known = [name for name in parser._option_string_actions if name.startswith("--")]
     beam = beam_option_names()
-    for token in rest:
+    for i, token in enumerate(rest):
+        if token.startswith("--"):
+            name, equals, value = token.partition("=")
+            rest[i] = token = spelled(name, beam) + equals + value
         if token.startswith("-") and token.partition("=")[0] not in beam:
             parser.error(suggest(token, known + sorted(beam)))
     wrong = left_over(rest)

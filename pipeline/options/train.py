@@ -153,12 +153,8 @@ def parser() -> options.Parser:
         metavar="N",
         help="epochs without a better validation loss after which training stops",
     )
-    add(
-        "--augment",
-        type=options.boolean,
-        default=True,
-        metavar="true|false",
-        help="mirror the training pictures and vary their colours and light",
+    options.add_switch(
+        add, "--augment", "mirror the training pictures and vary their colours and light", True
     )
     add(
         "--seed",
@@ -181,12 +177,8 @@ def parser() -> options.Parser:
         default=AUTO,
         help="what is computed in; auto: float32 on a CPU, 16 bits on a GPU that gains by it",
     )
-    add(
-        "--deterministic",
-        type=options.boolean,
-        default=True,
-        metavar="true|false",
-        help="use only operations that give the same bits every time",
+    options.add_switch(
+        add, "--deterministic", "use only operations that give the same bits every time", True
     )
     add(
         "--threads",

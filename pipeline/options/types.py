@@ -129,22 +129,23 @@ def splits(text: str) -> list[tuple[str, float]]:
     return list(found.items())
 
 
-def add_switch(add: Callable[..., Any], name: str, text: str, *others: str) -> None:
-    """Adds an option that is off unless it is given, alone or with true or false.
+def add_switch(
+    add: Callable[..., Any], name: str, text: str, default: bool = False
+) -> argparse.Action:
+    """Adds an option that is given alone, or with true or false, or as --no-NAME.
 
     Args:
         add: add_argument of the parser, or of a group of it.
         name: The option.
         text: Its help.
-        others: Other names of it.
+        default: What it is where it is left out.
     """
-    add(
+    return add(
         name,
-        *others,
         type=boolean,
         nargs="?",
         const=True,
-        default=False,
+        default=default,
         metavar="true|false",
         help=text,
     )

@@ -242,7 +242,7 @@ WRONG: dict[str, tuple[Callable[[Path], list[str]], str]] = {
         "holds no data set of fgbg",
     ),
     "a misspelt option": (lambda t: ["--placemnts", "3"], "did you mean --placements?"),
-    "dashes": (lambda t: ["--image-quality", "3"], "did you mean --image_quality?"),
+    "dashes": (lambda t: ["--image-qualty", "3"], "did you mean --image_quality?"),
     "a misspelt option of Beam": (lambda t: ["--num_worker", "3"], "did you mean --num_workers?"),
     "a word too many": (lambda t: ["extra"], "'extra' belongs to no option"),
     "a bad size": (lambda t: ["--size", "10by10"], "neither N nor WxH"),
