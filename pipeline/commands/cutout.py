@@ -5,11 +5,11 @@ from __future__ import annotations
 import dataclasses
 import os
 import time
-from collections import Counter
 
 from fgbg.files import storage
 from fgbg.files.paths import trim_slash
 from fgbg.files.tables import TableError
+from fgbg.pipeline.data_set import given_pictures
 from fgbg.pipeline.data_set.output_lock import hold
 from fgbg.pipeline.exit_codes import OK, SOME_FAILED, UserError
 from fgbg.pipeline.options import parser as options
@@ -22,8 +22,7 @@ from fgbg.transforms import escaping
 from fgbg.transforms.cutout import record, sheet
 from fgbg.transforms.cutout.method import Method
 from fgbg.transforms.cutout.record import FAILED, MADE, Record, Task
-from fgbg.transforms.dataset import catalogue, left_out
-from fgbg.transforms.dataset.catalogue import InputError
+from fgbg.transforms.dataset import catalogue, output_names
 
 _REASONS_SHOWN = 10
 
@@ -41,7 +40,7 @@ def main(arguments: list[str]) -> int:
     asked = options.parse_all(cutout_parser(), arguments)
     method = method_of(asked)
     output = trim_slash(asked.output)
-    tasks = _tasks(asked.images, output)
+    tasks = _tasks(asked.images, output, record.read_all(output))
     _check_output(output)
     try:  # before any work: its licences are not to be lost at the end
         record.check_sources([task.path for task in tasks])
@@ -75,35 +74,15 @@ def main(arguments: list[str]) -> int:
     return _report(output, [records[t.name] for t in tasks if t.name in records], started)
 
 
-def _tasks(sources: list[str], output: str) -> list[Task]:
+def _tasks(sources: list[str], output: str, before: dict[str, Record] | None = None) -> list[Task]:
     """The photos of the command line, each with the name of its cut-out."""
-    paths: list[str] = []
     for source in sources:
-        store = storage.storage_for(source)
-        if store.size(source) is not None:
-            paths.append(source)
-            continue
         if os.path.isdir(source) and os.path.realpath(source) == os.path.realpath(output):
             raise UserError(f"--output {output}: the folder of the photos; give another one")
-        if not storage.is_pattern(source) and not store.exists(source):
-            raise UserError(f"{source}: no such file or folder")
-        try:
-            found, ignored = catalogue.find(source, "IMAGE_OR_DIR")
-        except InputError as error:
-            raise UserError(str(error)) from error
-        for line in left_out.lines(ignored, source):
-            say(line)
-        paths += found
-    paths = list(dict.fromkeys(paths))
-    # Names that no file can be called by are refused with the file, and told of in a way to print.
-    stems = [escaping.name(os.path.splitext(path.rpartition("/")[2])[0]) for path in paths]
-    counts = Counter(stem.lower() for stem in stems)
-    tasks = []
-    for number, (path, stem) in enumerate(zip(paths, stems, strict=True)):
-        ending = os.path.splitext(path)[1].lstrip(".")
-        # dog.jpg and dog.png beside each other are dog_jpg.png and dog_png.png.
-        name = f"{stem}_{ending}" if counts[stem.lower()] > 1 else stem
-        tasks.append(Task(number, path, name))
+    named = given_pictures.find(sources, "IMAGE_OR_DIR")
+    earlier = {entry.path: entry.name for entry in (before or {}).values()}
+    named = output_names.kept(named, earlier)
+    tasks = [Task(number, path, name) for number, (path, name) in enumerate(named.items())]
     _check_clashes(tasks)
     return tasks
 
@@ -116,6 +95,13 @@ def _check_clashes(tasks: list[Task]) -> None:
             raise UserError(
                 f"{other.path} and {task.path} would both be cut out as {task.file}; rename one, "
                 "or cut them out into two folders"
+            )
+    for task in tasks:
+        first, _, rest = task.name.lower().partition("/")
+        if rest and first in (record.RECORDS.partition("/")[0], sheet.FOLDER.lower()):
+            raise UserError(
+                f"{task.path}: --output has a folder {first} of its own; rename the photo's, or "
+                "give its folder instead of a pattern"
             )
 
 
@@ -192,12 +178,14 @@ def _report(output: str, records: list[Record], started: float) -> int:
             tell(f"  {entry.path}: {entry.reason}")
     for entry in made:
         for note in entry.row.get("notes", ()):
-            tell(f"Warning: {entry.path}: {note}")
+            say(f"Warning: {entry.path}: {note}")
+    if any("/" in entry.name for entry in made):
+        tell(f"fgbg generate takes them by --foregrounds '{output}/**/*.png'")
     if made:
         tell(f"Look at {storage.join(output, sheet.FOLDER, sheet.SHEET)}")
     return SOME_FAILED if bad or kept else OK
 
 
 def _few(names: list[str]) -> str:
-    short = ", ".join(escaping.name(name.rpartition("/")[2]) for name in names[:8])
+    short = ", ".join(escaping.name(name) for name in names[:8])
     return short + (f" and {len(names) - 8} more" if len(names) > 8 else "")

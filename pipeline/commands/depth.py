@@ -118,7 +118,7 @@ def _with_input_size(model: DepthModel, size: tuple[int, int]) -> DepthModel:
 
 def _given(sources: list[str]) -> list[Pair]:
     """The pictures of the command line: files, and what folders and patterns hold."""
-    return [Pair(given_pictures.name_of(path), path) for path in given_pictures.find(sources)]
+    return [Pair(name, path) for path, name in given_pictures.find(sources).items()]
 
 
 def _check(pairs: list[Pair]) -> None:
@@ -128,7 +128,7 @@ def _check(pairs: list[Pair]) -> None:
     for pair in pairs:
         other = by_name.setdefault(pair.name, pair.path)
         if other != pair.path:
-            problems.append(f"{pair.path}: {other} has the same name; rename one of them")
+            problems.append(f"{pair.path}: {other} would have the same files; rename one of them")
         try:
             shape = given_pictures.read(pair.path, tell=True).shape[:2]
             if pair.true_path and (found := read_true(pair.true_path).shape) != shape:

@@ -70,7 +70,7 @@ def main(arguments: list[str]) -> int:
         The exit code.
     """
     asked = options.parse_all(_parser(), arguments)
-    paths = given_pictures.find(asked.images)
+    named = given_pictures.find(asked.images)
     try:
         folder = network_files.local_copy(asked.model)
         card = trained_card.read(trim_slash(folder))
@@ -86,11 +86,11 @@ def main(arguments: list[str]) -> int:
     ends = (_MASK_OUT, *([_DEPTH_OUT] if DEPTH in card["outputs"] else []), _PREVIEW_OUT)
     given_pictures.check_outputs(
         asked.output,
-        [*paths, *([asked.background] if pair else [])],
-        [*(given_pictures.name_of(path) + end for path in paths for end in ends), SHEET],
+        [*named, *([asked.background] if pair else [])],
+        [*(name + end for name in named.values() for end in ends), SHEET],
     )
     background = given_pictures.read(asked.background, tell=True) if pair else None
-    _check(paths, background)
+    _check(named, background)
     trial.trained(folder)
     from fgbg.models.trained.trained_network import TrainedNetwork
 
@@ -100,7 +100,7 @@ def main(arguments: list[str]) -> int:
         raise UserError(f"--model: {error}") from error
     given_pictures.make_folder(asked.output)
     rows: list[list[Cell]] = []
-    for path in paths:
+    for path, name in named.items():
         picture = given_pictures.read(path)
         size = picture.shape[1], picture.shape[0]
         try:
@@ -110,7 +110,7 @@ def main(arguments: list[str]) -> int:
         mask = resize(said.mask, size) >= asked.threshold
         depth = None if said.depth is None else resize(said.depth, size)
         view = preview(picture, mask, depth)
-        _write(asked.output, given_pictures.name_of(path), mask, depth, view)
+        _write(asked.output, name, mask, depth, view)
         if len(rows) < _ON_SHEET:
             panels = 2 if depth is None else 3
             box = _SHEET_WIDTH * panels, _SHEET_HEIGHT
@@ -121,14 +121,17 @@ def main(arguments: list[str]) -> int:
         say(f"{path}: {size[0]}x{size[1]}, {words}")
     given_pictures.write(asked.output, {SHEET: draw(rows, box, gap=0)})
     sheet = storage.join(asked.output, SHEET)
-    tell(f"{asked.output}: {len(paths)} pictures; look at {sheet}")
+    tell(f"{asked.output}: {len(named)} pictures; look at {sheet}")
     return OK
 
 
-def _check(paths: list[str], background: Array | None) -> None:
+def _check(named: dict[str, str], background: Array | None) -> None:
     """Raises UserError naming every picture that cannot be used, before any work."""
-    problems = given_pictures.same_names(paths)
-    for path in paths:
+    problems = []
+    by_name: dict[str, str] = {}
+    for path, name in named.items():
+        if (other := by_name.setdefault(name, path)) != path:
+            problems.append(f"{path}: {other} would have the same files; give it once")
         try:
             height, width = given_pictures.read(path, tell=True).shape[:2]
         except UserError as error:

@@ -12,7 +12,7 @@ from fgbg.files import foreign, storage
 from fgbg.pipeline import faults
 from fgbg.pipeline.exit_codes import UserError
 from fgbg.pipeline.progress import say
-from fgbg.transforms.dataset import catalogue, left_out
+from fgbg.transforms.dataset import catalogue, left_out, output_names
 from fgbg.transforms.dataset.catalogue import InputError
 from fgbg.transforms.pixels import codec, pictures
 from fgbg.transforms.pixels.pictures import PictureError
@@ -27,44 +27,36 @@ File = NDArray[np.uint8] | NDArray[np.uint16] | bytes
 """A file to be written: a picture [height, width] or [height, width, 3] (BGR), or its bytes."""
 
 
-def find(sources: list[str]) -> list[str]:
-    """Paths of pictures: files, and what folders and patterns hold.
+def find(sources: list[str], what: str = "IMAGE") -> dict[str, str]:
+    """Pictures: files, and what folders and patterns hold.
+
+    Args:
+        sources: As given on a command line.
+        what: What the command line calls them.
+
+    Returns:
+        What the files made of each begin with, by its path: see `output_names`.
 
     Raises:
         UserError: There is no such file, or nothing in a folder.
     """
-    paths = []
+    found_by: dict[str, str] = {}
     for source in sources:
         store = storage.storage_for(source)
         if store.size(source) is not None:
-            paths.append(source)
+            found_by.setdefault(source, source)
             continue
         if not storage.is_pattern(source) and not store.exists(source):
             raise UserError(f"{source}: no such file or folder")
         try:
-            found, ignored = catalogue.find(source, "IMAGE")
+            found, ignored = catalogue.find(source, what)
         except InputError as error:
             raise UserError(str(error)) from error
-        paths += found
+        for path in found:
+            found_by.setdefault(path, source)
         for line in left_out.lines(ignored, source):
             say(line)
-    return paths
-
-
-def name_of(path: str) -> str:
-    """What the files made of a picture begin with: its own name without its ending."""
-    return os.path.splitext(os.path.basename(path))[0]
-
-
-def same_names(paths: list[str]) -> list[str]:
-    """What is to be said of pictures whose files would replace each other's."""
-    problems = []
-    by_name: dict[str, str] = {}
-    for path in paths:
-        other = by_name.setdefault(name_of(path), path)
-        if other != path:
-            problems.append(f"{path}: {other} has the same name; rename one of them")
-    return problems
+    return output_names.names(found_by)
 
 
 def check_outputs(output: str, inputs: Iterable[str], names: Iterable[str]) -> None:
@@ -73,7 +65,7 @@ def check_outputs(output: str, inputs: Iterable[str], names: Iterable[str]) -> N
     Args:
         output: The folder of --output, local or gs://.
         inputs: Paths of all files that are read.
-        names: Of all files to be written. Equal ones count once: see same_names.
+        names: Of all files to be written. Equal ones count once.
 
     Raises:
         UserError: It names every such output.

@@ -57,3 +57,10 @@ def configuration(**changes) -> Configuration:
         depth_format="jpg", depth_range_m=10.0, depth_model=None, splits=[("train", 1.0)],
     )  # fmt: skip
     return Configuration(**{**values, **changes})
+
+
+def turned_by_exif(pixels: np.ndarray, turn: int) -> np.ndarray:
+    """What EXIF's orientation, 1 to 8, asks for."""
+    flipped = pixels[:, ::-1] if turn in (2, 4, 5, 7) else pixels
+    quarters = {1: 0, 2: 0, 3: 2, 4: 2, 5: 1, 6: 3, 7: 3, 8: 1}[turn]
+    return np.rot90(flipped, quarters)

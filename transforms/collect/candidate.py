@@ -189,8 +189,8 @@ class Record:
         content: dict[str, Any] = json.loads(data)
         found = content.pop("found")
         candidate = Candidate(**found.pop("candidate"))
-        lists = {name: tuple(content.pop(name, ())) for name in ("hashes", "notes")}
-        return cls(found=Found(candidate=candidate, **found), **lists, **content)
+        hashes, notes = (tuple(content.pop(name, ())) for name in ("hashes", "notes"))
+        return cls(found=Found(candidate=candidate, **found), hashes=hashes, notes=notes, **content)
 
 
 @dataclasses.dataclass(frozen=True)

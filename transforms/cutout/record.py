@@ -3,9 +3,11 @@
 ```
 OUT/dog.png               the cut-outs, and nothing else by a picture's name: OUT is a folder of
                           foregrounds as it is
+OUT/cats/1.png            those of sub-folders, in folders of the same names
 OUT/cutouts.csv           one row per cut-out
 OUT/rejected.csv          one row per photo without one, with the reason
-OUT/sources.csv           origin and licence, where the photos' folder has a table of them
+OUT/sources.csv           origin and licence, where the photos' folder has a table of them;
+                          OUT/cats/sources.csv of those in cats
 OUT/PlotImages/sheet.png  photos and cut-outs side by side
 OUT/_work/cutouts/        the records
 ```
@@ -16,6 +18,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+import re
 from collections.abc import Collection, Iterable
 from typing import Any
 
@@ -26,6 +29,8 @@ CUTOUTS, REJECTED, SOURCES = "cutouts.csv", "rejected.csv", "sources.csv"
 MADE, REJECT, FAILED = "made", "rejected", "failed"
 # A cut-out less sure than this is called unsure: on the sheet, in the table, in the last lines.
 UNSURE = 0.5
+# Names that are written otherwise, so that no two are written alike.
+_IN_FOLDERS = re.compile("/|%(25)*2F")
 _COLUMNS = (
     *("file", "photo", "method", "what", "confidence", "unsure", "coverage", "softness"),
     *("touches", "width", "height", "photo_width", "photo_height", "x", "y", "sha256"),
@@ -82,7 +87,7 @@ class Record:
 
 def write(output: str, record: Record) -> None:
     """Stores a record, at once or not at all."""
-    path = storage.join(output, RECORDS, f"{record.name}.json")
+    path = storage.join(output, RECORDS, _file_of(record.name))
     data = json.dumps(dataclasses.asdict(record), ensure_ascii=False).encode()
     storage.storage_for(path).write_atomically(path, data)
 
@@ -108,14 +113,21 @@ def kept(output: str, failed: Record) -> Record | None:
     return dataclasses.replace(earlier, reason=failed.reason)
 
 
+def _file_of(name: str) -> str:
+    """The file of a record: all lie in one folder, those of sub-folders too."""
+    if _IN_FOLDERS.search(name):
+        name = name.replace("%", "%25").replace("/", "%2F")
+    return f"{name}.json"
+
+
 def read_all(output: str, names: Collection[str] | None = None) -> dict[str, Record]:
     """All records by name, or those of some names; one that cannot be read counts as none."""
     folder = storage.join(output, RECORDS)
     store = storage.storage_for(folder)
+    wanted = None if names is None else {_file_of(name) for name in names}
     found = {}
     for name in store.children(folder):
-        stem = name.removesuffix(".json")
-        if stem != name and (names is None or stem in names):
+        if name.endswith(".json") and (wanted is None or name in wanted):
             try:
                 record = Record(**json.loads(store.read(storage.join(folder, name))))
             except (ValueError, TypeError):
@@ -174,19 +186,25 @@ def check_sources(paths: Iterable[str]) -> None:
 
 
 def _carry_sources(output: str, made: list[Record]) -> None:
-    """Carries over origin and licence of the photos: the same columns, `file` the cut-out's."""
-    tables: dict[str, dict[str, dict[str, str]]] = {}
-    columns: list[str] = []
-    rows = []
+    """Carries over origin and licence of the photos: the same columns, `file` the cut-out's.
+
+    Each folder of cut-outs has a table of its own, as its reader looks for it there.
+    """
+    tables: dict[str, tuple[dict[str, dict[str, str]], list[str]]] = {}
+    rows: dict[str, list[dict[str, str]]] = {}
+    columns: dict[str, list[str]] = {}
     for record in made:
         folder, _, file = record.path.rpartition("/")
         if folder not in tables:
-            tables[folder], found = _sources(folder)
-            columns += [column for column in found if column not in columns]
-        if file in tables[folder]:
-            rows.append({**tables[folder][file], "file": f"{record.name}.png"})
-    if rows:
-        _write_csv(output, SOURCES, tuple(columns), rows)
+            tables[folder] = _sources(folder)
+        by_file, found = tables[folder]
+        to, _, name = record.name.rpartition("/")
+        known = columns.setdefault(to, [])
+        known += [column for column in found if column not in known]
+        if file in by_file:
+            rows.setdefault(to, []).append({**by_file[file], "file": f"{name}.png"})
+    for to, listed in rows.items():
+        _write_csv(output, storage.join(to, SOURCES), tuple(columns[to]), listed)
 
 
 def _sources(folder: str) -> tuple[dict[str, dict[str, str]], list[str]]:

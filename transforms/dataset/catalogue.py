@@ -68,7 +68,8 @@ def find(source: str, what: str) -> tuple[list[str], list[str]]:
 
     Returns:
         Paths of the inputs in natural order; and paths in the folder that are no pictures by
-        their names and were left out. Every match of a pattern is an input.
+        their names and were left out. Every match of a pattern is an input, but for sheets that
+        fgbg has drawn.
 
     Raises:
         InputError: There is no such folder, or nothing in it.
@@ -78,7 +79,12 @@ def find(source: str, what: str) -> tuple[list[str], list[str]]:
         matches = store.glob(source)
         if not matches:
             raise InputError(f"{what} {source}: no file matches this pattern")
-        return sorted(matches, key=natural_order), []
+        wanted = left_out.DRAWINGS in source  # such a folder itself is asked for
+        drawn = [path for path in matches if left_out.is_drawing(path) and not wanted]
+        found = sorted(set(matches) - set(drawn), key=natural_order)
+        if not found:
+            raise InputError(f"{what} {source}: matches nothing but sheets that fgbg has drawn")
+        return found, drawn
     if not store.exists(source):
         raise InputError(f"{what} {source}: no such folder")
     if not storage.is_gcs(source) and not os.path.isdir(source):

@@ -33,18 +33,18 @@ def names(
         if len(paths) == 1:
             called[paths[0]] = own
             continue
-        below = {path: _below(path, source) for path in paths}
-        as_below = {p for p, name in below.items() if _is_known(known, name, hashes[p])}
+        under = {path: below(path, source) for path in paths}
+        as_below = {p for p, name in under.items() if _is_known(known, name, hashes[p])}
         kept = [p for p in paths if p not in as_below and _is_known(known, own, hashes[p])]
-        if kept and own not in {below[path] for path in as_below}:
+        if kept and own not in {under[path] for path in as_below}:
             # A file of this name right in the pattern's folder came later.
-            below = {path: f"./{own}" if name == own else name for path, name in below.items()}
-            below[kept[0]] = own
-        called.update(below)
+            under = {path: f"./{own}" if name == own else name for path, name in under.items()}
+            under[kept[0]] = own
+        called.update(under)
     return called
 
 
-def _below(path: str, source: str) -> str:
+def below(path: str, source: str) -> str:
     """A path relative to the folder that a pattern begins in."""
     first = next((i for i, c in enumerate(source) if c in GLOB_CHARACTERS), len(source))
     folder = source[: source.rfind("/", 0, first) + 1]

@@ -1,6 +1,8 @@
-"""Files of a folder that are left out because of their names, told of: some hold pictures."""
+"""Files that are left out because of their names, told of: some hold pictures."""
 
 from __future__ import annotations
+
+import re
 
 from fgbg.files import storage
 from fgbg.transforms import escaping
@@ -8,6 +10,10 @@ from fgbg.transforms.pixels import formats
 
 # Files looked into, and names shown.
 _LOOKED_AT, _SHOWN = 200, 8
+DRAWINGS = "PlotImages"
+_DRAWING = re.compile(
+    rf"(^|/){DRAWINGS}/(sheet(_\d+)?|contact(_\d+)?|overlay|mask|depth|rows)\.png$"
+)
 
 
 def lines(paths: list[str], where: str) -> list[str]:
@@ -17,9 +23,13 @@ def lines(paths: list[str], where: str) -> list[str]:
         paths: The files.
         where: The folder, or the option that it was given for.
     """
+    drawn = [path for path in paths if is_drawing(path)]
+    paths = [path for path in paths if path not in drawn]
     alike = pictures_among(paths)
     others = [path for path in paths if path not in alike]
     said = []
+    if drawn:
+        said.append(f"Sheets that fgbg has drawn, left out of {where}: {few(drawn)}")
     if others:
         said.append(f"Not pictures by their names, left out of {where}: {few(others)}")
     if alike:
@@ -28,6 +38,11 @@ def lines(paths: list[str], where: str) -> list[str]:
             f"{few(alike)}; rename them, or give a pattern, where every match counts"
         )
     return said
+
+
+def is_drawing(path: str) -> bool:
+    """Whether a file is a sheet that fgbg draws beside pictures, and no picture itself."""
+    return bool(_DRAWING.search(path))
 
 
 def pictures_among(paths: list[str]) -> list[str]:

@@ -2,13 +2,14 @@
 
 PNG can name a space in four ways, of which the first that is there counts (PNG, third edition,
 section 4.3): code points of video (`cICP`), a profile (`iCCP`), sRGB by name (`sRGB`), a gamma and
-primaries (`gAMA`, `cHRM`). Cameras write into EXIF whether colours are sRGB or Adobe RGB (DCF 2.0).
-Of each a profile is made where it is well defined; of the others it is said that they are taken
-for sRGB.
+primaries (`gAMA`, `cHRM`). AVIF and HEIC have code points where they have no profile. Cameras write
+into EXIF whether colours are sRGB or Adobe RGB (DCF 2.0). Of each a profile is made where it is
+well defined; of the others it is said that they are taken for sRGB.
 """
 
 from __future__ import annotations
 
+import re
 import struct
 from typing import Any
 
@@ -43,6 +44,8 @@ _CURVES: dict[int, tuple[float, ...]] = {
     8: (1.0,),
 }
 _UNSPECIFIED = 2
+# Of a media file that are looked at.
+_MOST_BOXES, _MOST_OF_META = 100, 1 << 20
 _HDR = {16: "PQ", 18: "HLG"}
 # EXIF: where the tag of the space is, what it says, and the index that says Adobe RGB.
 _EXIF, _INTEROPERABILITY = 0x8769, 0xA005
@@ -63,7 +66,7 @@ def profile_of(image: Image.Image, data: bytes, notes: list[str]) -> bytes | Non
     """
     chunks = png_chunks.before_pixels(data)
     if b"cICP" in chunks:
-        found = _of_code_points(chunks[b"cICP"], notes)
+        found = _of_chunk(chunks[b"cICP"], notes)
         if found is not None:
             return found or None
     if "icc_profile" in image.info:
@@ -81,15 +84,56 @@ def profile_of(image: Image.Image, data: bytes, notes: list[str]) -> bytes | Non
         return None
     if b"gAMA" in chunks or b"cHRM" in chunks:
         return _of_gamma(chunks.get(b"gAMA"), chunks.get(b"cHRM"), notes)
+    found = _of_media_file(data, notes)
+    if found is not None or notes:
+        return found or None
     return None if image.mode == "CMYK" else _of_exif(image, notes)
 
 
-def _of_code_points(data: bytes, notes: list[str]) -> bytes | None:
+def _of_chunk(data: bytes, notes: list[str]) -> bytes | None:
     """The profile of PNG's cICP; b"" of sRGB, None where it says nothing that can be used."""
     if len(data) != 4:
         notes.append("its cICP chunk is broken and is not used")
         return None
     primaries, curve, matrix, full = data
+    if matrix != 0 or full != 1:
+        primaries = curve = 0  # which are reserved
+    return _of_code_points(primaries, curve, f"cICP chunk ({', '.join(map(str, data))})", notes)
+
+
+def _of_media_file(data: bytes, notes: list[str]) -> bytes | None:
+    """The same of AVIF and HEIC: what of all their pictures (with alpha, previews) is the same."""
+    described = _meta(data)
+    points = {
+        struct.unpack_from(">HH", described, at.end())
+        for at in re.finditer(b"colrnclx", described)
+        if at.end() + 4 <= len(described)
+    }
+    if len(points) != 1:
+        return None
+    primaries, curve = points.pop()
+    return _of_code_points(primaries, curve, f"colour ({primaries}, {curve})", notes)
+
+
+def _meta(data: bytes) -> bytes:
+    """What an ISO media file says of its pictures; nothing of another file."""
+    if data[4:8] != b"ftyp":
+        return b""
+    at = 0
+    for _ in range(_MOST_BOXES):
+        if at + 8 > len(data):
+            break
+        length, kind = struct.unpack_from(">I4s", data, at)
+        if kind == b"meta":
+            return data[at : at + min(length, _MOST_OF_META)]
+        if length < 8:  # to the end, or of 64 bits: the pixels
+            break
+        at += length
+    return b""
+
+
+def _of_code_points(primaries: int, curve: int, what: str, notes: list[str]) -> bytes | None:
+    """The profile of primaries and curve; b"" of sRGB, None where they cannot be used."""
     if primaries == curve == _UNSPECIFIED:
         return None
     if curve in _HDR:
@@ -101,11 +145,8 @@ def _of_code_points(data: bytes, notes: list[str]) -> bytes | None:
     # What is not specified is taken for sRGB's.
     primaries = 1 if primaries == _UNSPECIFIED else primaries
     curve = 13 if curve == _UNSPECIFIED else curve
-    if primaries not in _PRIMARIES or curve not in _CURVES or matrix != 0 or full != 1:
-        notes.append(
-            f"its cICP chunk ({', '.join(map(str, data))}) names colours that are not known: "
-            "not converted"
-        )
+    if primaries not in _PRIMARIES or curve not in _CURVES:
+        notes.append(f"its {what} is of a kind that is not known: not converted")
         return None
     if primaries == 1 and _CURVES[curve] == icc.SRGB_CURVE:
         return b""

@@ -17,6 +17,8 @@ from PIL import Image
 from fgbg.pipeline.__main__ import main
 from fgbg.pipeline.commands import cutout
 from fgbg.pipeline.exit_codes import UserError
+from fgbg.transforms.cutout import record
+from fgbg.transforms.cutout.record import Record
 from fgbg.transforms.dataset import catalogue
 from fgbg.transforms.dataset.catalogue import FOREGROUND
 from fgbg.transforms.pixels import codec
@@ -190,13 +192,64 @@ def test_one_name_for_two_photos(photos: Path, made: Path, tmp_path: Path) -> No
     for folder in (one, two):
         folder.mkdir()
         (folder / "own.png").write_bytes((photos / "own.png").read_bytes())
-    with pytest.raises(UserError, match="would both be"):
-        cutout.main([str(one), str(two), "--output", str(tmp_path / "out")])
     with pytest.raises(UserError, match="another folder"):
         cutout.main([str(one), "--output", str(made)])
+    with pytest.raises(UserError, match="would both be"):
+        cutout.main([str(one), f"{one}/./own.png", "--output", str(tmp_path / "out")])
     (one / "own.bmp").touch()
     names = [task.name for task in cutout._tasks([str(one)], str(tmp_path / "out"))]
     assert names == ["own_bmp", "own_png"]
+    names = [task.name for task in cutout._tasks([str(one), str(two)], str(tmp_path / "out"))]
+    assert names == ["one/own_bmp", "one/own_png", "two/own"]
+    (tmp_path / "PlotImages").mkdir()
+    (tmp_path / "PlotImages" / "mine.png").touch()
+    with pytest.raises(UserError, match="a folder plotimages of its own; rename"):
+        cutout._tasks([f"{tmp_path}/*/*.png"], str(tmp_path / "out"))
+
+
+def test_photos_of_one_name_go_into_their_folders_and_from_there_into_a_data_set(
+    photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture, in_process: None
+) -> None:
+    folder, output = tmp_path / "in", tmp_path / "cut"
+    for number, kind in enumerate(("cats", "dogs")):
+        rgba = np.asarray(Image.open(photos / "own.png")).copy()
+        rgba[..., 0] = number
+        (folder / kind).mkdir(parents=True)
+        Image.fromarray(rgba).save(folder / kind / "1.png")
+        (folder / kind / "sources.csv").write_text(f"file,author\n1.png,Author of {kind}\n")
+    (folder / "blank.png").write_bytes(b"")
+    command = ["cutout", f"{folder}/**/*.png", "--output", str(output)]
+    # At first there are cats alone, and they are called by their own name.
+    assert main(["cutout", str(folder / "cats"), "--output", str(output)]) == 0
+    assert main(command) == 1
+    told = capsys.readouterr()
+    assert "1 of 3 photos are done" in told.err
+    assert f"--foregrounds '{output}/**/*.png'" in told.out
+    assert [row["file"] for row in rows(output / "cutouts.csv")] == ["1.png", "dogs/1.png"]
+    assert rows(output / "dogs" / "sources.csv") == [{"file": "1.png", "author": "Author of dogs"}]
+    assert rows(output / "sources.csv") == [{"file": "1.png", "author": "Author of cats"}]
+    assert np.asarray(Image.open(output / "dogs" / "1.png"))[0, 0, 0] == 1
+    assert main(command) == 1
+    assert "3 of 3 photos are done" in capsys.readouterr().err
+    found, ignored = catalogue.find(f"{output}/**/*.png", "--foregrounds")
+    assert [Path(path).relative_to(output).as_posix() for path in found] == ["1.png", "dogs/1.png"]
+    assert [Path(path).name for path in ignored] == ["sheet.png"]
+    checked = catalogue.check(found, FOREGROUND, (448, 448), {}, lambda: None, f"{output}/**/*.png")
+    assert [(entry.problem, entry.source["author"][-4:]) for entry in checked] == [
+        ("", "cats"),
+        ("", "dogs"),
+    ]
+
+
+def test_records_of_all_names_are_told_apart(tmp_path: Path) -> None:
+    names = ["a/b", "a%2Fb", "a%252Fb", "a/%2F", "my%20photo", "a", "50%"]
+    for name in names:
+        record.write(str(tmp_path), Record(name, name, "", "", record.MADE))
+    assert set(record.read_all(str(tmp_path))) == set(names)
+    for name in names:
+        assert set(record.read_all(str(tmp_path), {name})) == {name}
+    files = {path.name for path in (tmp_path / "_work" / "cutouts").iterdir()}
+    assert {"a.json", "my%20photo.json", "50%.json", "a%2Fb.json"} <= files
 
 
 def test_ctrl_c_ends_and_the_same_command_goes_on(

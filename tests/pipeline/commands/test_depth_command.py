@@ -244,8 +244,20 @@ def bad_inputs(folder: Path) -> dict[str, str]:
         "empty.png": "zero bytes",
         "text.jpg": "text",
         "half.jpg": "truncated",
-        "good.png": "has the same name",
+        "good.png": "zero bytes",
     }
+
+
+def test_pictures_of_one_name_are_told_by_their_folders(keras_path, tmp_path):
+    for number, name in enumerate(("cats/1.jpg", "dogs/1.jpg")):
+        (tmp_path / name).parent.mkdir()
+        Image.fromarray(photo(number, 64, 32)).save(tmp_path / name)
+    for given, out in ((["cats", "dogs"], "two folders"), (["*/1.jpg"], "a pattern")):
+        assert depth(keras_path, tmp_path / out, *(tmp_path / name for name in given)) == 0
+        found = {p.relative_to(tmp_path / out).as_posix() for p in (tmp_path / out).rglob("*.npy")}
+        assert found == {"cats/1.depth.npy", "dogs/1.depth.npy"}
+    assert depth(keras_path, tmp_path / "flat", tmp_path / "cats") == 0
+    assert (tmp_path / "flat" / "1.depth.npy").exists()
 
 
 def test_bad_pictures_are_all_named(keras_path, tmp_path, capsys):

@@ -139,7 +139,7 @@ def test_a_folder_of_avif_or_heic_is_one_of_pictures(tmp_path, monkeypatch):
         pytest.skip("this Pillow has no AVIF")
     save(tmp_path / "all" / "a.avif", photo(4), "AVIF")
     (tmp_path / "all" / "b.HEIC").write_bytes(b"\0\0\0\x18ftypheic\0\0\0\0mif1heic" + bytes(64))
-    paths = given_pictures.find([str(tmp_path / "all")])
+    paths = list(given_pictures.find([str(tmp_path / "all")]))
     assert [Path(path).name for path in paths] == ["a.avif", "b.HEIC"]
     assert given_pictures.read(paths[0]).shape == (80, 96, 3)
     with pytest.raises(UserError, match=r"b\.HEIC: .*(HEIC|damaged)"):

@@ -96,15 +96,28 @@ def test_pairs(pair_model, model, tmp_path, capsys):
     assert not (tmp_path / "no").exists()
 
 
+def test_pictures_of_one_name_are_told_by_their_folders(model, tmp_path):
+    for number, name in enumerate(("cats/1.jpg", "dogs/1.jpg", "dogs/1.png", "top.jpg")):
+        (tmp_path / "in" / name).parent.mkdir(exist_ok=True, parents=True)
+        Image.fromarray(photo(number, 64, 32)).save(tmp_path / "in" / name)
+    out = tmp_path / "out"
+    assert predict(model, out, f"{tmp_path}/in/**/*.*") == 0
+    stems = ("cats/1", "dogs/1_jpg", "dogs/1_png", "top")
+    ends = ("depth.png", "mask.png", "preview.jpg")
+    written = {path.relative_to(out).as_posix() for path in out.rglob("*") if path.is_file()}
+    assert written == {f"{stem}.{end}" for stem in stems for end in ends} | {"predictions.jpg"}
+
+
 def test_bad_pictures_and_models_are_named(model, tmp_path, capsys):
     Image.fromarray(photo(0)).save(tmp_path / "good.jpg")
     data = (tmp_path / "good.jpg").read_bytes()
     (tmp_path / "half.jpg").write_bytes(data[: len(data) // 2])
     (tmp_path / "text.jpg").write_text("hello")
-    (tmp_path / "good.png").write_bytes(data)
-    assert predict(model, tmp_path / "out", tmp_path) == 2
+    once = tmp_path / "good.jpg"
+    again = f"{tmp_path}/./good.jpg"
+    assert predict(model, tmp_path / "out", tmp_path, again) == 2
     error = capsys.readouterr().err
-    for words in ("3 bad inputs", "half.jpg: damaged", "text.jpg: not a", "has the same name"):
+    for words in ("3 bad inputs", "half.jpg: damaged", "text.jpg: not a", f"{once} would have the"):
         assert words in error
     assert not (tmp_path / "out").exists()
     assert predict(tmp_path, tmp_path / "out", tmp_path / "good.jpg") == 2

@@ -7,7 +7,7 @@ import struct
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, features
 
 from fgbg.transforms.pixels import icc
 from fgbg.transforms.pixels.pictures import read_picture
@@ -149,6 +149,24 @@ def test_a_profile_counts_where_code_points_are_of_hdr():
     found, notes = read(png(PHOTO, *chunks))
     assert off(found, by_numpy(PHOTO, *SPACES["Adobe RGB"])) <= 2
     assert len(notes) == 1 and "PQ" in notes[0]
+
+
+def test_code_points_of_avif_become_srgb():
+    if not features.check("avif"):
+        pytest.skip("this Pillow has no AVIF")
+    data = encoded(PHOTO, "AVIF", quality=100, subsampling="4:4:4", speed=10)
+    plain, _ = read(data)
+    at = data.index(b"colrnclx") + 8
+    assert data[at : at + 4] == bytes((0, 1, 0, 13))
+    found, notes = read(data[:at] + bytes((0, 12, 0, 13)) + data[at + 4 :])
+    assert off(found, meant(plain / 255, P3, light_of_srgb)) <= 2 and not notes
+    for points in ((1, 1), (2, 2)):
+        found, notes = read(data[:at] + bytes((0, points[0], 0, points[1])) + data[at + 4 :])
+        assert np.array_equal(found, plain) and not notes
+    found, notes = read(data[:at] + bytes((0, 9, 0, 16)) + data[at + 4 :])
+    assert np.array_equal(found, plain) and len(notes) == 1 and "HDR (PQ)" in notes[0]
+    found, notes = read(data[:at] + bytes((0, 99, 0, 13)) + data[at + 4 :])
+    assert np.array_equal(found, plain) and len(notes) == 1 and "(99, 13)" in notes[0]
 
 
 # --- EXIF --------------------------------------------------------------------------------------

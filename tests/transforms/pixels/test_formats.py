@@ -16,7 +16,9 @@ from PIL import Image, features
 from fgbg.transforms.pixels import formats
 from fgbg.transforms.pixels.picture_error import PictureError
 from fgbg.transforms.pixels.pictures import read_picture
-from tests.helpers.pictures import photo
+from tests.helpers.colour_profiles import SPACES, by_numpy, matrix_profile
+from tests.helpers.pictures import disc, photo
+from tests.helpers.pixel_oracles import turned_by_exif
 
 RGB = photo(2, 32, 24)
 HEIC = b"\0\0\0\x18ftypheic\0\0\0\0mif1heic" + bytes(64)
@@ -245,8 +247,35 @@ def test_heic_is_read_where_the_extra_is(monkeypatch):
     assert asked == [("HEIF",)]
 
 
-def test_heic_of_the_extra_itself_is_read():
-    heif = pytest.importorskip("pillow_heif", reason="pillow-heif is not installed (fgbg[heic])")
-    heif.register_heif_opener()
-    read = read_picture(encoded(Image.fromarray(RGB), "HEIF", quality=95))
-    assert np.abs(read.astype(int) - RGB).mean() < 8
+def heif() -> None:
+    """pillow-heif itself, where it is installed."""
+    package = pytest.importorskip("pillow_heif", reason="pillow-heif is not installed (fgbg[heic])")
+    package.register_heif_opener()
+
+
+@pytest.mark.parametrize("turn", range(1, 9))
+def test_heic_of_the_extra_itself_is_read_upright(turn):
+    heif()
+    exif = Image.Exif()
+    exif[0x0112] = turn
+    data = encoded(Image.fromarray(RGB), "HEIF", quality=-1, chroma=444, exif=exif.tobytes())
+    notes = []
+    read = read_picture(data, notes)
+    expected = turned_by_exif(RGB, turn)
+    assert read.shape == expected.shape and not notes
+    assert np.abs(read.astype(int) - expected).max() <= 2  # lossless but for YCbCr
+
+
+def test_heic_of_the_extra_itself_has_its_profile_and_alpha():
+    heif()
+    matrix, gamma = SPACES["Display P3"]
+    icc = matrix_profile(matrix, gamma)
+    data = encoded(Image.fromarray(RGB), "HEIF", quality=-1, chroma=444, icc_profile=icc)
+    expected = by_numpy(RGB, matrix, gamma)
+    assert np.abs(read_picture(data) - expected).mean() < 1 and np.abs(RGB - expected).max() > 20
+    cut = disc(3, 32, 24)
+    read = read_picture(encoded(Image.fromarray(cut), "HEIF", quality=-1, chroma=444))
+    assert np.array_equal(read[..., 3], cut[..., 3])
+    assert np.abs(read.astype(int) - cut)[cut[..., 3] > 0].max() <= 2
+    lossy = read_picture(encoded(Image.fromarray(RGB), "HEIF", quality=90, chroma=444))
+    assert np.abs(lossy.astype(int) - RGB).mean() < 8

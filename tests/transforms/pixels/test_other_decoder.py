@@ -13,6 +13,7 @@ from fgbg.transforms.pixels.pictures import read_picture
 from tests.helpers import odd_pictures, other_decoder, picture_kinds, png_files
 from tests.helpers.colour_profiles import D65, P3, SPACES, SRGB, SRGB_BYTES, matrix_profile
 from tests.helpers.other_decoder import ALONE, DIFFERENT, NEAR, REFUSED, SAME
+from tests.helpers.pixel_oracles import turned_by_exif
 
 # Of the folders that docs/testing.md names: what both read differently, and why.
 EXPLAINED = {
@@ -106,7 +107,7 @@ def test_kinds_of_files_hold_what_was_put_into_them(name):
     assert not notes
     expected = kind.pixels
     if "turned" in name:
-        expected = other_way(expected, int(name.split()[-1]))
+        expected = turned_by_exif(expected, int(name.split()[-1]))
     if name == "WebP animated":  # Pillow gives alpha that is 255
         assert read[..., 3].min() == 255
         read = read[..., :3]
@@ -118,13 +119,6 @@ def test_kinds_of_files_hold_what_was_put_into_them(name):
         assert off.max(initial=0) <= kind.off
     else:
         assert off.mean() < 8
-
-
-def other_way(pixels: np.ndarray, turn: int) -> np.ndarray:
-    """What EXIF's orientation asks for, by NumPy."""
-    flipped = pixels[:, ::-1] if turn in (2, 4, 5, 7) else pixels
-    quarters = {1: 0, 2: 0, 3: 2, 4: 2, 5: 1, 6: 3, 7: 3, 8: 1}[turn]
-    return np.rot90(flipped, quarters)
 
 
 @pytest.mark.parametrize("name", kinds())
