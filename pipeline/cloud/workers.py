@@ -98,10 +98,12 @@ def choose(
         )
     _refuse_contradictions(asked, options)
     gpu = gpus.GPUS[asked.gpu]
-    machine, processes = _machine(asked, gpu, name, options)
+    in_hint = _parts(asked.accelerator).get("machine_type")
+    machine, processes = _machine(asked, gpu, in_hint or name, options)
     threads = options.view_as(DebugOptions).number_of_worker_harness_threads
     # The hint brings the machine: steps without a GPU stay on machines without one.
-    added = []
+    brought = name or in_hint or not asked.accelerator
+    added = [] if brought else [f"--machine_type={machine.name}"]
     if processes == 1 and machine.vcpus > 1 and ONE_PROCESS not in _experiments(options):
         added.append(f"--experiments={ONE_PROCESS}")
     if not threads:
@@ -155,7 +157,7 @@ def _refuse_contradictions(asked: argparse.Namespace, options: PipelineOptions) 
             f"--gpu {gpu} and --flexrs_goal: FlexRS takes no resource hints; leave one of them out"
         )
     accelerator = gpus.GPUS[gpu].accelerator
-    given = dict(part.partition(":")[::2] for part in (asked.accelerator or "").split(";"))
+    given = _parts(asked.accelerator)
     if asked.accelerator and given.get("type") != accelerator:
         raise UserError(
             f"--accelerator {asked.accelerator}: --gpu {gpu} is type:{accelerator}; such as "
@@ -177,6 +179,11 @@ def _hint(gpu: Gpu, machine: Machine, processes: int) -> str:
     # Several processes on one GPU take turns unless NVIDIA's Multi-Process Service runs.
     shared = f";{_MPS}" if processes > 1 else ""
     return f"type:{gpu.accelerator};count:1;machine_type:{machine.name};{_DRIVER}{shared}"
+
+
+def _parts(hint: str | None) -> dict[str, str]:
+    """The parts of an accelerator hint; a switch has no value."""
+    return dict(part.partition(":")[::2] for part in (hint or "").split(";"))
 
 
 def _on_prime(options: PipelineOptions) -> bool:

@@ -218,3 +218,13 @@ def test_every_gpu_is_in_the_page_and_has_a_speed():
         w = workers(f"--gpu={name}")
         assert f"| {name} | {w.machine.name} | {w.processes} | {w.batch} |" in page
         assert gpus.DEPTH_SPEED[name] > 0
+
+
+def test_a_given_hint_brings_its_machine_or_is_given_one():
+    hint = "--accelerator=type:nvidia-tesla-t4;count:1;install-nvidia-driver:5xx"
+    assert "--machine_type=n1-standard-4" in workers("--gpu=t4", hint).beam_options
+    chosen = workers("--gpu=t4", f"{hint};machine_type:n1-standard-8")
+    assert chosen.processes == 8
+    assert not [option for option in chosen.beam_options if "machine" in option]
+    with pytest.raises(UserError, match="of the series n1"):
+        workers("--gpu=t4", f"{hint};machine_type:g2-standard-4")
