@@ -40,7 +40,9 @@ def _handler(a: GraphArguments) -> DepthModelHandler | None:
     # other kinds may have a batch of their own.
     if a.gpu_batch is not None and model.kind == DENSEDEPTH and model.batch_size is None:
         model = dataclasses.replace(model, batch_size=a.gpu_batch)
-    return DepthModelHandler(a.depth_path, model, a.canvas, a.depth_threads, a.unit_size)
+    return DepthModelHandler(
+        a.depth_path, model, a.canvas, a.depth_threads, a.unit_size, a.needs_gpu
+    )
 
 
 class Generate(beam.PTransform):

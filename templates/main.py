@@ -12,6 +12,7 @@ import sys
 from fgbg.pipeline.__main__ import main
 from fgbg.pipeline.options.beam import beam_option_names
 from fgbg.pipeline.options.parser import generate_parser
+from fgbg.pipeline.options.template_metadata import SWITCHES
 
 # Set by the Dockerfile: launcher and workers are the same image.
 IMAGE = "FGBG_IMAGE"
@@ -19,6 +20,8 @@ IMAGE = "FGBG_IMAGE"
 
 def arguments(given: list[str], image: str | None) -> list[str]:
     """The command line of fgbg.
+
+    A switch of Beam takes no value: true is its name, and false is nothing.
 
     A parameter with a wrong name does not come this far: Dataflow compares them with the metadata.
     What is unknown here is the launcher's, and no reason to refuse a job.
@@ -30,8 +33,10 @@ def arguments(given: list[str], image: str | None) -> list[str]:
     known = set(generate_parser()._option_string_actions) | beam_option_names()
     kept = []
     for argument in given:
-        name = argument.partition("=")[0]
-        if name.startswith("--") and name not in known:
+        name, _, value = argument.partition("=")
+        if name.removeprefix("--") in SWITCHES and value in ("true", "false"):
+            kept += [name] if value == "true" else []
+        elif name.startswith("--") and name not in known:
             print(f"Left out, for neither fgbg nor Beam knows it: {name}", file=sys.stderr)
         else:
             kept.append(argument)

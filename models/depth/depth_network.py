@@ -69,6 +69,11 @@ def load(
         ) from error
 
 
+def gpu_of(threads: int) -> str | None:
+    """The name of the GPU that networks of this process would run on; None without one."""
+    return tensorflow_process.gpu_name(tensorflow_process.start(threads))
+
+
 @functools.lru_cache(maxsize=1)
 def _open(path: str, model_json: str, threads: int) -> OpenedNetwork:
     tf = tensorflow_process.start(threads)

@@ -48,6 +48,7 @@ class Gpu:
         series: The machine series that carries it.
         machines: Machines of one GPU; the first is taken unless asked otherwise.
         most_vcpus: Cores that a machine with one such GPU may have.
+        capability: Its compute capability, which decides what the image's libraries can do on it.
     """
 
     name: str
@@ -56,6 +57,7 @@ class Gpu:
     series: str
     machines: tuple[Machine, ...]
     most_vcpus: int
+    capability: tuple[int, int]
 
     def machine(self, name: str) -> Machine | None:
         """The machine of a name, or None if it does not carry one GPU of this kind."""
@@ -91,22 +93,47 @@ def _g2() -> tuple[Machine, ...]:
 GPUS = {
     gpu.name: gpu
     for gpu in (
-        Gpu("t4", "nvidia-tesla-t4", 15, "n1", _n1_standard(32), 48),
-        Gpu("v100", "nvidia-tesla-v100", 16, "n1", _n1_standard(8), 12),
-        Gpu("l4", "nvidia-l4", 22.5, "g2", _g2(), 32),
-        Gpu("a100", "nvidia-tesla-a100", 39.5, "a2", (Machine("a2-highgpu-1g", 12, 85),), 12),
-        Gpu("a100-80gb", "nvidia-a100-80gb", 79, "a2", (Machine("a2-ultragpu-1g", 12, 170),), 12),
-        Gpu("h100", "nvidia-h100-80gb", 79, "a3", (Machine("a3-highgpu-1g", 26, 234),), 26),
+        Gpu("t4", "nvidia-tesla-t4", 15, "n1", _n1_standard(32), 48, (7, 5)),
+        Gpu("l4", "nvidia-l4", 22.5, "g2", _g2(), 32, (8, 9)),
+        Gpu(
+            "a100", "nvidia-tesla-a100", 39.5, "a2", (Machine("a2-highgpu-1g", 12, 85),), 12, (8, 0)
+        ),
+        Gpu(
+            *("a100-80gb", "nvidia-a100-80gb", 79, "a2"),
+            *((Machine("a2-ultragpu-1g", 12, 170),), 12, (8, 0)),
+        ),
+        Gpu("h100", "nvidia-h100-80gb", 79, "a3", (Machine("a3-highgpu-1g", 26, 234),), 26, (9, 0)),
     )
 }
 NAMES = (NONE, *GPUS)
+
+# What the image's libraries can do. TensorFlow: as its wheel says of itself
+# (tf.sysconfig.get_build_info()); "sm" is machine code, which later minors of its major run too,
+# "compute" is PTX, which the driver compiles at the first use on any later GPU: minutes on an H100.
+TENSORFLOW_ARCHITECTURES = ("sm_60", "sm_70", "sm_80", "sm_89", "compute_90")
+# cuDNN: the least that it has code for since 9.11, whose release notes end Maxwell, Pascal and
+# Volta: https://docs.nvidia.com/deeplearning/cudnn/backend/latest/release-notes.html
+CUDNN_VERSION, CUDNN_LEAST = "9.28", (7, 5)
+
+
+def runs(gpu: Gpu) -> str | None:
+    """How the image's libraries run on a GPU: "sm_80", "compute_90" (PTX), or None: not at all."""
+    if gpu.capability < CUDNN_LEAST:
+        return None
+    fitting = []
+    for name in TENSORFLOW_ARCHITECTURES:
+        kind, _, digits = name.partition("_")
+        has = int(digits[:-1]), int(digits[-1])
+        if has <= gpu.capability and (kind == "compute" or has[0] == gpu.capability[0]):
+            fitting.append(name)
+    return fitting[-1] if fitting else None
+
 
 # Pictures of 448x448 a second that DenseDepth in float32 makes on one GPU. Assumptions: about 0.1
 # Tflop a picture (docs/depth.md), at a third of what the maker states for float32 (from A100 on a
 # sixth of what is stated for TF32), rounded down. No GPU was at hand to measure on.
 DEPTH_SPEED = {
     "t4": 25.0,
-    "v100": 50.0,
     "l4": 80.0,
     "a100": 250.0,
     "a100-80gb": 250.0,

@@ -63,7 +63,11 @@ def run(
         place = dataflow.place_of_depth_model(output, depth_path, arguments.depth_model)
         arguments = dataclasses.replace(arguments, depth_path=place)
     arguments = dataclasses.replace(
-        arguments, hints=_hints(workers), gpu_batch=workers.batch, awaits=on_dataflow
+        arguments,
+        hints=_hints(workers),
+        gpu_batch=workers.batch,
+        needs_gpu=workers.gpu is not None,
+        awaits=on_dataflow,
     )
     if not on_dataflow:
         prepare()

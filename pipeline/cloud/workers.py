@@ -26,6 +26,11 @@ from fgbg.pipeline.cloud import gpus
 from fgbg.pipeline.cloud.gpus import Gpu, Machine
 from fgbg.pipeline.exit_codes import UserError
 
+PRIME = "enable_prime"
+# NVIDIA's driver of the newest series that Dataflow has: CUDA 12.9 and cuDNN 9 need one of 5xx, and
+# without a number a T4 gets an older one.
+_DRIVER = "install-nvidia-driver:5xx"
+_MPS = "use_nvidia_mps"
 ONE_PROCESS = "no_use_multiple_sdk_containers"
 # Threads of the only process of a worker: with many processes, each has one.
 _THREADS_OF_ONE = 4
@@ -93,9 +98,12 @@ def choose(
         )
     _refuse_contradictions(asked, options)
     gpu = gpus.GPUS[asked.gpu]
-    machine, processes = _machine(asked, gpu, name, options)
+    in_hint = _parts(asked.accelerator).get("machine_type")
+    machine, processes = _machine(asked, gpu, in_hint or name, options)
     threads = options.view_as(DebugOptions).number_of_worker_harness_threads
-    added = [] if name else [f"--machine_type={machine.name}"]
+    # The hint brings the machine: steps without a GPU stay on machines without one.
+    brought = name or in_hint or not asked.accelerator
+    added = [] if brought else [f"--machine_type={machine.name}"]
     if processes == 1 and machine.vcpus > 1 and ONE_PROCESS not in _experiments(options):
         added.append(f"--experiments={ONE_PROCESS}")
     if not threads:
@@ -106,7 +114,7 @@ def choose(
         machine,
         gpu,
         processes,
-        asked.accelerator or _hint(gpu, processes),
+        asked.accelerator or _hint(gpu, machine, processes),
         asked.min_ram or f"{math.ceil(processes * _RAM_PER_PROCESS)}GB",
         asked.depth_batch_size or even_batch(batch, asked.placements),
         tuple(added),
@@ -149,11 +157,11 @@ def _refuse_contradictions(asked: argparse.Namespace, options: PipelineOptions) 
             f"--gpu {gpu} and --flexrs_goal: FlexRS takes no resource hints; leave one of them out"
         )
     accelerator = gpus.GPUS[gpu].accelerator
-    given = dict(part.partition(":")[::2] for part in (asked.accelerator or "").split(";"))
+    given = _parts(asked.accelerator)
     if asked.accelerator and given.get("type") != accelerator:
         raise UserError(
             f"--accelerator {asked.accelerator}: --gpu {gpu} is type:{accelerator}; such as "
-            f"'{_hint(gpus.GPUS[gpu], 1)}'"
+            f"'{_hint(gpus.GPUS[gpu], gpus.GPUS[gpu].machines[0], 1)}'"
         )
     if asked.accelerator and given.get("count", "1") != "1":
         raise UserError(
@@ -167,10 +175,20 @@ def _refuse_contradictions(asked: argparse.Namespace, options: PipelineOptions) 
             raise UserError(f"--min_ram {asked.min_ram}: {error}; such as 12GB") from error
 
 
-def _hint(gpu: Gpu, processes: int) -> str:
+def _hint(gpu: Gpu, machine: Machine, processes: int) -> str:
     # Several processes on one GPU take turns unless NVIDIA's Multi-Process Service runs.
-    shared = ";use_nvidia_mps" if processes > 1 else ""
-    return f"type:{gpu.accelerator};count:1;install-nvidia-driver{shared}"
+    shared = f";{_MPS}" if processes > 1 else ""
+    return f"type:{gpu.accelerator};count:1;machine_type:{machine.name};{_DRIVER}{shared}"
+
+
+def _parts(hint: str | None) -> dict[str, str]:
+    """The parts of an accelerator hint; a switch has no value."""
+    return dict(part.partition(":")[::2] for part in (hint or "").split(";"))
+
+
+def _on_prime(options: PipelineOptions) -> bool:
+    service = options.view_as(GoogleCloudOptions).dataflow_service_options or []
+    return PRIME in [*_experiments(options), *(part for e in service for part in e.split(","))]
 
 
 def _machine(
@@ -179,6 +197,14 @@ def _machine(
     """The machine, and the processes on it."""
     processes = asked.gpu_processes
     alone = ONE_PROCESS in _experiments(options)
+    if _on_prime(options):
+        if processes not in (None, 1) or _MPS in (asked.accelerator or ""):
+            what = f"--gpu_processes {processes}" if processes else f"--accelerator ...{_MPS}"
+            raise UserError(
+                f"{what} and {PRIME}: several processes share a GPU by NVIDIA's MPS, which "
+                "Dataflow Prime does not have; give --gpu_processes 1, or leave Prime out"
+            )
+        processes = 1
     if alone and processes not in (None, 1):
         raise UserError(
             f"--gpu_processes {processes} and --experiments {ONE_PROCESS}, which means one; leave "

@@ -12,7 +12,7 @@ from fgbg.pipeline import faults
 from fgbg.pipeline.data_set import request
 from fgbg.pipeline.data_set.output_lock import hold
 from fgbg.pipeline.data_set.stored import delete
-from fgbg.pipeline.exit_codes import OK
+from fgbg.pipeline.exit_codes import OK, UserError
 from fgbg.pipeline.options import parser as options
 from fgbg.pipeline.workers import processes
 
@@ -103,9 +103,15 @@ def _cloud(
     of_gpu = (asked.gpu_processes, asked.accelerator, asked.min_ram)
     if not elsewhere and asked.gpu == "none" and of_gpu == (None, None, None):
         return None, beam_options  # without importing Beam
-    from fgbg.pipeline.cloud import dataflow
+    from fgbg.pipeline.cloud import dataflow, gpus
     from fgbg.pipeline.cloud import workers as cloud_workers
 
+    if asked.gpu != gpus.NONE and runner is not None and not dataflow.is_dataflow(runner):
+        raise UserError(
+            f"--gpu {asked.gpu} and --runner {runner}: only Dataflow gives workers a GPU that a "
+            "job asks for. Leave --gpu out: where the workers' machines have a GPU, TensorFlow "
+            "uses it"
+        )
     if dataflow.is_dataflow(runner) and not asked.plan:
         beam_options = dataflow.complete(asked.output, beam_options)
     workers = cloud_workers.choose(asked, beam_options, request.canvas_of(asked), elsewhere)

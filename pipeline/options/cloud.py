@@ -30,7 +30,8 @@ def add(parser: argparse.ArgumentParser) -> None:
         default=None,
         metavar="HINT",
         help="the resource hint that --gpu sets, such as "
-        "type:nvidia-tesla-t4;count:1;install-nvidia-driver; None: by --gpu",
+        "type:nvidia-tesla-t4;count:1;machine_type:n1-standard-4;install-nvidia-driver:5xx; None: "
+        "by --gpu",
     )
     add(
         "--min_ram",

@@ -11,6 +11,7 @@ import json
 import re
 from typing import Any
 
+from fgbg.pipeline.cloud.dataflow import DISK_GB
 from fgbg.pipeline.exit_codes import OK
 from fgbg.pipeline.options import parser as options
 from fgbg.pipeline.options.types import Number, boolean, pattern
@@ -33,7 +34,8 @@ _TEXT = {
     "accelerator": r"^type:[a-z0-9-]+;count:[0-9]+(;[a-z0-9_:.-]+)*$",
     "min_ram": r"^[0-9]+(\.[0-9]+)?[A-Za-z]{1,3}$",
 }
-# Options of Beam that gcloud has no flag of its own for.
+# Options of Beam: those that gcloud has no flag of its own for, and those of networks and bills, so
+# that a template can be launched with everything at one place.
 _OF_BEAM = (
     (
         "sdk_container_image",
@@ -47,7 +49,39 @@ _OF_BEAM = (
         "option of the Dataflow service, such as enable_google_cloud_profiler",
         r"^[A-Za-z0-9_.=:;/-]+$",
     ),
+    (
+        "disk_size_gb",
+        "Disk of a worker in GB",
+        f"disk of each worker, in GB; left out: {DISK_GB}",
+        r"^[0-9]+$",
+    ),
+    (
+        "number_of_worker_harness_threads",
+        "Threads of a process",
+        "threads of each process of a worker; left out: as fits the GPU, or by Dataflow",
+        r"^[0-9]+$",
+    ),
+    (
+        "subnetwork",
+        "Subnetwork of the workers",
+        "such as regions/us-central1/subnetworks/default; left out: the default network",
+        r"^[a-z0-9][a-z0-9./:_-]*$",
+    ),
+    (
+        "no_use_public_ips",
+        "Workers without public addresses",
+        "true: workers reach Cloud Storage by the subnetwork's Private Google Access",
+        r"^(true|false)$",
+    ),
+    (
+        "labels",
+        "Label of the job",
+        "key=value, for the bill",
+        r"^[a-z][a-z0-9_-]{0,62}=[a-z0-9_-]{0,63}$",
+    ),
 )
+# Of these, Beam knows the name alone: templates/main.py turns true and false into it and nothing.
+SWITCHES = frozenset({"no_use_public_ips"})
 
 
 def main(arguments: list[str]) -> int:
@@ -81,7 +115,7 @@ def metadata() -> dict[str, Any]:
             "name": name,
             "label": label,
             "helpText": text,
-            "paramType": "TEXT",
+            "paramType": _kind_of_beam(name, regex),
             "isOptional": True,
             "regexes": [regex],
             "groupName": "Apache Beam",
@@ -89,6 +123,12 @@ def metadata() -> dict[str, Any]:
         for name, label, text, regex in _OF_BEAM
     ]
     return {"name": NAME, "description": DESCRIPTION, "parameters": parameters}
+
+
+def _kind_of_beam(name: str, regex: str) -> str:
+    if name in SWITCHES:
+        return "BOOLEAN"
+    return "NUMBER" if regex == r"^[0-9]+$" else "TEXT"
 
 
 def _parameter(action: argparse.Action, group: str) -> dict[str, Any]:

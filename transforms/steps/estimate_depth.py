@@ -20,7 +20,23 @@ from fgbg.transforms.steps.compose import ComposedUnit, FailedUnit, canvases_of
 UnitWithDepth = tuple[ComposedUnit, NDArray[np.float32] | FailedUnit]
 
 
-class DepthModelHandler(ModelHandler[ComposedUnit, UnitWithDepth, depth_network.DepthNetwork]):
+class NoGpu:
+    """In the place of a depth network, where a GPU was asked for and is not there."""
+
+    reason = (
+        "the job asks for a GPU, and TensorFlow finds none on this worker: no depth is made by its "
+        "processor. Look at the worker's log for its driver (--accelerator needs "
+        "install-nvidia-driver:5xx), or leave --gpu out"
+    )
+
+
+class NoGpuError(RuntimeError):
+    """A GPU was asked for and is not there."""
+
+
+class DepthModelHandler(
+    ModelHandler[ComposedUnit, UnitWithDepth, "depth_network.DepthNetwork | NoGpu"]
+):
     """Runs a depth network on whole units.
 
     One unit is one element and one batch, so that an error costs no other unit; the network
@@ -32,6 +48,7 @@ class DepthModelHandler(ModelHandler[ComposedUnit, UnitWithDepth, depth_network.
         canvas: Width and height of the canvases.
         threads: CPU threads that it may use.
         unit_size: Number of samples of a unit, to cut it into even batches; None if not known.
+        needs_gpu: Whether no depth is to be made without a GPU.
     """
 
     def __init__(
@@ -41,6 +58,7 @@ class DepthModelHandler(ModelHandler[ComposedUnit, UnitWithDepth, depth_network.
         canvas: tuple[int, int],
         threads: int,
         unit_size: int | None = None,
+        needs_gpu: bool = False,
     ) -> None:
         super().__init__(max_batch_size=1, min_batch_size=1)
         self._source = source
@@ -48,19 +66,25 @@ class DepthModelHandler(ModelHandler[ComposedUnit, UnitWithDepth, depth_network.
         self._canvas = canvas
         self._threads = threads
         self._unit_size = unit_size
+        self._needs_gpu = needs_gpu
 
-    def load_model(self) -> depth_network.DepthNetwork:
+    def load_model(self) -> depth_network.DepthNetwork | NoGpu:
+        # Not raised: an error while a model is loaded ends the whole job, and says nothing of it.
+        if self._needs_gpu and depth_network.gpu_of(self._threads) is None:
+            return NoGpu()
         path = network_files.on_this_machine(self._source, self._model)
         return depth_network.load(path, self._model, self._canvas, self._threads, self._unit_size)
 
     def run_inference(
         self,
         batch: Sequence[ComposedUnit],
-        model: depth_network.DepthNetwork,
+        model: depth_network.DepthNetwork | NoGpu,
         inference_args: dict[str, Any] | None = None,
     ) -> Iterable[UnitWithDepth]:
         for unit in batch:
             try:
+                if isinstance(model, NoGpu):
+                    raise NoGpuError(model.reason)
                 with meter.timed("depth_microseconds"):
                     depth = model.predict(canvases_of(unit), meter.batch)
             except Exception as error:

@@ -56,7 +56,11 @@ def spread(job: Job, count: int) -> frozenset[int]:
     """Numbers of units spread evenly over a data set, with all inputs and directions mixed."""
     parts = np.arange(min(count, job.units))
     wanted = (parts + parts * 0.6180339887498949 % 1) * job.units / max(1, len(parts))
-    return frozenset(int(number) for number in wanted)
+    numbers = [int(number) for number in wanted]
+    if job.configuration.mirror and 2 * len(numbers) <= job.units:
+        # A foreground as given and mirrored stand side by side: one as given, one mirrored.
+        numbers = [number - number % 2 + i % 2 for i, number in enumerate(numbers)]
+    return frozenset(numbers)
 
 
 def check_composed(

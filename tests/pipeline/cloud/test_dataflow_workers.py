@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import pytest
 
 from fgbg.pipeline.__main__ import main
@@ -16,7 +18,6 @@ from tests.helpers.dataflow_graphs import OFFLINE, asked, workers
     ("gpu", "machine", "accelerator"),
     [
         ("t4", "n1-standard-4", "type:nvidia-tesla-t4;count:1;"),
-        ("v100", "n1-standard-4", "type:nvidia-tesla-v100;count:1;"),
         ("l4", "g2-standard-4", "type:nvidia-l4;count:1;"),
         ("a100", "a2-highgpu-1g", "type:nvidia-tesla-a100;count:1;"),
         ("a100-80gb", "a2-ultragpu-1g", "type:nvidia-a100-80gb;count:1;"),
@@ -25,9 +26,61 @@ from tests.helpers.dataflow_graphs import OFFLINE, asked, workers
 )
 def test_a_gpu_brings_its_machine_and_hint(gpu, machine, accelerator):
     chosen = workers(f"--gpu={gpu}")
-    assert f"--machine_type={machine}" in chosen.beam_options
-    assert chosen.accelerator is not None
-    assert chosen.accelerator.startswith(accelerator + "install-nvidia-driver")
+    assert not [option for option in chosen.beam_options if "machine" in option]
+    driver = "install-nvidia-driver:5xx;use_nvidia_mps"
+    assert chosen.accelerator == f"{accelerator}machine_type:{machine};{driver}"
+
+
+@pytest.mark.parametrize("gpu", gpus.GPUS.values(), ids=lambda gpu: gpu.name)
+def test_the_images_libraries_have_code_for_every_gpu(gpu):
+    assert gpus.runs(gpu) is not None
+    # With PTX alone the first use takes minutes: docs/dataflow.md names these.
+    page = (ROOT / "docs" / "dataflow.md").read_text()
+    assert (gpus.runs(gpu) == "compute_90") == (f"on {gpu.name.upper()} TensorFlow" in page)
+
+
+def test_the_libraries_are_those_of_the_image_and_know_their_own_code():
+    pins = (ROOT / "templates" / "requirements.txt").read_text()
+    # Another cuDNN: look up in its release notes what it has code for.
+    assert f"nvidia-cudnn-cu12=={gpus.CUDNN_VERSION}." in pins
+    tf = pytest.importorskip("tensorflow")
+    build = tf.sysconfig.get_build_info()
+    if not build["is_cuda_build"] or f"tensorflow=={tf.__version__}" not in pins:
+        pytest.skip("the TensorFlow that is installed is not the image's")
+    assert tuple(build["cuda_compute_capabilities"]) == gpus.TENSORFLOW_ARCHITECTURES
+
+
+def test_a_v100_is_none_for_these_libraries():
+    volta = dataclasses.replace(gpus.GPUS["t4"], capability=(7, 0))
+    pascal = dataclasses.replace(gpus.GPUS["t4"], capability=(6, 1))
+    newer = dataclasses.replace(gpus.GPUS["h100"], capability=(10, 0))
+    assert gpus.runs(volta) is None and gpus.runs(pascal) is None
+    assert gpus.runs(newer) == "compute_90"
+    assert [gpus.runs(gpus.GPUS[name]) for name in ("t4", "a100", "l4")] == [
+        *("sm_70", "sm_80", "sm_89")
+    ]
+    assert "v100" not in gpus.NAMES
+
+
+@pytest.mark.parametrize("prime", ["--dataflow_service_options", "--experiments"])
+def test_prime_has_one_process_on_a_gpu(prime):
+    beam_options = [*OFFLINE, f"{prime}=enable_prime"]
+    chosen = workers("--gpu=l4", beam_options=beam_options)
+    assert chosen.processes == 1 and "mps" not in (chosen.accelerator or "mps")
+    hint = "--accelerator=type:nvidia-l4;count:1;use_nvidia_mps"
+    for more in ("--gpu_processes=4", hint):
+        with pytest.raises(UserError, match="Dataflow Prime does not have"):
+            workers("--gpu=l4", more, beam_options=beam_options)
+
+
+@pytest.mark.parametrize("runner", ["DirectRunner", "FlinkRunner", "prism"])
+def test_other_runners_give_no_gpu_and_say_so(runner, small_inputs, tmp_path, capsys):
+    command = arguments(small_inputs, tmp_path / "set", "--gpu=t4", f"--runner={runner}")
+    command[command.index("none")] = "builtin"
+    assert main(command) == WRONG_USE
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "only Dataflow gives workers a GPU" in line and "Leave --gpu out" in line
+    assert not (tmp_path / "set").exists()
 
 
 @pytest.mark.parametrize("gpu", gpus.GPUS)
@@ -91,6 +144,7 @@ def test_what_is_given_is_kept(option, beam, name, expected):
 def test_a_given_machine_is_not_given_again():
     beam_options = [*OFFLINE, "--worker_machine_type=n1-standard-8"]
     chosen = workers("--gpu=t4", beam_options=beam_options)
+    assert ";machine_type:n1-standard-8;" in (chosen.accelerator or "")
     assert not [o for o in chosen.beam_options if "machine_type" in o]
 
 
@@ -100,7 +154,6 @@ def test_a_given_machine_is_not_given_again():
         (["--gpu=t4"], "--machine_type=g2-standard-4", "of the series n1"),
         (["--gpu=l4"], "--machine_type=n1-standard-4", "of the series g2"),
         (["--gpu=l4"], "--machine_type=g2-standard-24", "a machine with one L4"),
-        (["--gpu=v100"], "--machine_type=n1-standard-16", "a machine with one V100"),
         (["--gpu=t4", "--depth_model=none"], None, "--depth_model is none"),
         (["--gpu=t4", "--depth_model=net.tflite"], None, "runs on the processor alone"),
         (
@@ -165,3 +218,13 @@ def test_every_gpu_is_in_the_page_and_has_a_speed():
         w = workers(f"--gpu={name}")
         assert f"| {name} | {w.machine.name} | {w.processes} | {w.batch} |" in page
         assert gpus.DEPTH_SPEED[name] > 0
+
+
+def test_a_given_hint_brings_its_machine_or_is_given_one():
+    hint = "--accelerator=type:nvidia-tesla-t4;count:1;install-nvidia-driver:5xx"
+    assert "--machine_type=n1-standard-4" in workers("--gpu=t4", hint).beam_options
+    chosen = workers("--gpu=t4", f"{hint};machine_type:n1-standard-8")
+    assert chosen.processes == 8
+    assert not [option for option in chosen.beam_options if "machine" in option]
+    with pytest.raises(UserError, match="of the series n1"):
+        workers("--gpu=t4", f"{hint};machine_type:g2-standard-4")

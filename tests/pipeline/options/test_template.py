@@ -177,6 +177,11 @@ def launched(bucket, small_inputs, tmp_path, metadata):
         "accelerator": "type:nvidia-tesla-t4;count:1;install-nvidia-driver",
         "min_ram": "12GB",
         "dataflow_service_options": "enable_google_cloud_profiler",
+        "disk_size_gb": "70",
+        "number_of_worker_harness_threads": "2",
+        "subnetwork": "regions/us-central1/subnetworks/inner",
+        "no_use_public_ips": "true",
+        "labels": "team=depth",
     }
     given.pop("sdk_container_image", None)
     left_out = set(parameters(metadata)) - set(given)
@@ -207,7 +212,11 @@ def test_the_launcher_writes_the_job_within_its_means(launched):
     assert len(job) < 1_000_000
     (pool,) = json.loads(job)["environment"]["workerPools"]
     assert {i["containerImage"] for i in pool["sdkHarnessContainerImages"]} == {IMAGE}
-    assert pool["machineType"] == "n1-standard-4"
+    assert pool["machineType"] == "n1-standard-4"  # the hint that was given has none
+    assert (pool["diskSizeGb"], pool["numThreadsPerWorker"]) == (70, 2)
+    assert pool["subnetwork"] == "regions/us-central1/subnetworks/inner"
+    assert pool["ipConfiguration"] == "WORKER_IP_PRIVATE"
+    assert json.loads(job)["labels"]["team"] == "depth"
 
 
 def test_a_launch_that_cannot_work_says_so_and_fails(bucket):
@@ -242,6 +251,12 @@ def test_the_image_and_the_runner_are_filled_in(main_file):
 def test_what_the_launcher_names_is_not_replaced(main_file):
     named = ["--sdk_container_image=other", "--runner=FnApiRunner"]
     assert main_file.arguments(named, IMAGE) == ["generate", *named]
+
+
+def test_a_switch_of_beam_has_no_value(main_file):
+    for value, expected in (("true", ["--no_use_public_ips"]), ("false", [])):
+        made = main_file.arguments([f"--no_use_public_ips={value}", "--runner=x"], None)
+        assert made == ["generate", *expected, "--runner=x"]
 
 
 def test_an_option_that_only_the_launcher_knows_is_left_out(main_file, capsys):

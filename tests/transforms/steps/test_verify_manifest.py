@@ -123,6 +123,12 @@ def test_differences_are_counted_and_the_first_is_named():
     assert found == Difference(
         2, ["split", "bg", "x"], "key000001", ["split", "other", "split000001"]
     )
+    stored = changed(changed(changed(wanted, 3, bg=7), 2, bg=8), 0, y=5)
+    found = differences(stored, wanted)
+    assert found == Difference(3, ["bg", "y"], "key000000", ["y", 5, 0])
+    stored = changed(changed(changed(wanted, 3, x=7), 1, x=9), 2, y=5)
+    found = differences(stored, wanted)
+    assert found == Difference(3, ["x", "y"], "key000001", ["x", 9, 1])
     found = differences(changed(wanted, 2, depth=None), wanted)
     assert found == Difference(1, ["depth"], "key000002", ["depth", None, "depth000002"])
 
