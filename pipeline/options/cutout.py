@@ -7,6 +7,7 @@ import argparse
 from fgbg.files.fetch import FetchError
 from fgbg.models import network_files, opening
 from fgbg.models.opening import NetworkError
+from fgbg.models.segmentation import mask_card
 from fgbg.models.segmentation.segmentation import MaskModel
 from fgbg.models.segmentation.segmentation_detection import class_number
 from fgbg.pipeline.exit_codes import UserError
@@ -61,7 +62,8 @@ def cutout_parser() -> options.Parser:
         "--model",
         default=None,
         metavar="PATH",
-        help="the network: a SavedModel folder (maskrcnn, model), a .keras or .tflite file (model)",
+        help="the network: a SavedModel folder (maskrcnn, model), a .onnx, .keras or .tflite file "
+        "(model)",
     )
     add = parser.add_argument_group("maskrcnn").add_argument
     add(
@@ -144,16 +146,15 @@ def method_of(asked: argparse.Namespace) -> Method:
     except (NetworkError, FetchError) as error:
         raise UserError(f"--model {error}") from error
     own = {name: given[name] for name in ("min_score", "instances", "edges") if name in given}
-    model = MaskModel(
-        path,
-        **{
-            name.removeprefix("output_") if name == "output_activation" else name: given[name]
-            for name in _OF_MODEL
-            if name in given and name != "edges"
-        },
-    )
-    if min(model.input_std) <= 0:
-        raise UserError("--input_std: its numbers must be greater than 0")
+    entries = {
+        name.removeprefix("output_") if name == "output_activation" else name: given[name]
+        for name in _OF_MODEL
+        if name in given and name != "edges"
+    }
+    try:
+        model = MaskModel(path) if asked.method == MASKRCNN else mask_card.read(path, entries)
+    except NetworkError as error:
+        raise UserError(f"--model {asked.model}: {error}") from error
     return Method(
         asked.method,
         model,

@@ -225,8 +225,8 @@ def add_depth_model(add: Callable[..., Any], none: bool, name: str = "--depth_mo
         default=BUILTIN,
         metavar="builtin|none|nyu|kitti|PATH" if none else "builtin|nyu|kitti|PATH",
         help="builtin: a small network that comes with fgbg, to try things with; nyu, kitti: "
-        "DenseDepth as its authors published it (downloaded once); or a file: DenseDepth .h5, "
-        ".tflite or .keras; or a SavedModel folder, or a folder of fgbg train",
+        "DenseDepth as its authors published it (downloaded once); or a file: .onnx, .tflite, "
+        ".keras or DenseDepth .h5; or a SavedModel folder, or a folder of fgbg train",
     )
     add(
         "--depth_model_url",
