@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import abc
+import re
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
@@ -74,7 +75,7 @@ class Opened(abc.ABC):
         """The index of an output: the named one, or without a name the only one.
 
         Args:
-            name: Of the output, or None.
+            name: Of the output, or None; "#1" is the first whatever its name, "#2" the second.
             advice: How a user names the output, for the message.
 
         Raises:
@@ -83,6 +84,8 @@ class Opened(abc.ABC):
         names = [output.name for output in self.outputs]
         if name is None and len(names) == 1:
             return 0
+        if name and re.fullmatch(r"#[1-9]\d?", name) and int(name[1:]) <= len(names):
+            return int(name[1:]) - 1
         if name not in names:
             raise NetworkError(f"{self.path}: {advice}: {', '.join(names)}")
         return names.index(name)

@@ -90,6 +90,7 @@ def inspect(
     precision: str = "float32",
     batch_size: int | None = None,
     address: str | None = None,
+    known: dict[str, Any] | None = None,
 ) -> DepthModel:
     """What kind of network a path holds, its hash and its card. Reads files, loads no network.
 
@@ -102,6 +103,7 @@ def inspect(
         precision: One of PRECISIONS; other than float32 for DenseDepth only.
         batch_size: Pictures in one call, or None.
         address: Where the file was downloaded from.
+        known: Card entries of a network that is known by name; a card beside it goes before them.
 
     Raises:
         DepthModelError: There is no such network, or its card is wrong.
@@ -135,8 +137,9 @@ def inspect(
                 content = json.load(file)
             if not isinstance(content, dict):
                 raise ValueError("not a JSON object")
+        content = {**defaults, **(known or {}), **content, **(overrides or {})}
         about = {name: _word(content.pop(name, ""), name) for name in _ABOUT}
-        card = card_from_dict({**defaults, **content, **(overrides or {})})
+        card = card_from_dict(content)
         if kind == DENSEDEPTH:
             _check_densedepth_card(card)
     except (ValueError, UnicodeDecodeError) as error:
@@ -213,7 +216,7 @@ def _kind(path: str) -> str:
         return BUILTIN
     if not os.path.exists(path):
         raise DepthModelError(
-            f"--depth_model {path}: no such file or folder (none, {', '.join(PUBLISHED)}, "
+            f"--depth_model {path}: no such file or folder (none, a name that fgbg networks lists, "
             f"{ACCEPTED} is expected)"
         )
     if path.endswith((".h5", ".hdf5")) and not os.path.isdir(path):

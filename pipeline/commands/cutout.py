@@ -39,8 +39,9 @@ def main(arguments: list[str]) -> int:
     """
     started = time.monotonic()
     asked = options.parse_all(cutout_parser(), arguments)
-    method = method_of(asked)
     output = trim_slash(asked.output)
+    if asked.method is not None:  # a network is fetched before anything else is looked at
+        method_of(asked)
     tasks = _tasks(asked.images, output)
     _check_output(output)
     try:  # before any work: its licences are not to be lost at the end
@@ -49,6 +50,9 @@ def main(arguments: list[str]) -> int:
         raise UserError(str(error)) from error
     before = record.read_all(output)
     _check_names(tasks, before, output)
+    method = method_of(asked, {entry.fingerprint for entry in before.values()})
+    if asked.method is None:
+        say(f"Cutting out by {method.name}; --method takes another way.")
     if not any(entry.fingerprint == method.fingerprint() for entry in before.values()):
         trial.cutout(method)
     with hold(output):

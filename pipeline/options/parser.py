@@ -223,17 +223,17 @@ def add_depth_model(add: Callable[..., Any], none: bool, name: str = "--depth_mo
         name,
         dest="depth_model",
         default=BUILTIN,
-        metavar="builtin|none|nyu|kitti|PATH" if none else "builtin|nyu|kitti|PATH",
-        help="builtin: a small network that comes with fgbg, to try things with; nyu, kitti: "
-        "DenseDepth as its authors published it (downloaded once); or a file: .onnx, .tflite, "
-        ".keras or DenseDepth .h5; or a SavedModel folder, or a folder of fgbg train",
+        metavar="builtin|none|NAME|PATH" if none else "builtin|NAME|PATH",
+        help="builtin: a small network that comes with fgbg, to try things with; a name that fgbg "
+        "networks lists, such as moge2-small (downloaded once); or a file: .onnx, .tflite, .keras "
+        "or DenseDepth .h5; or a SavedModel folder, or a folder of fgbg train",
     )
     add(
         "--depth_model_url",
         default=None,
         metavar="ADDRESS",
-        help="where nyu or kitti is downloaded from; None: $FGBG_NYU_URL or $FGBG_KITTI_URL, or "
-        "its authors' address",
+        help="where a network known by name is downloaded from; None: the addresses of "
+        "docs/networks.md, or $FGBG_NYU_URL or $FGBG_KITTI_URL",
     )
     add(
         "--depth_batch_size",
