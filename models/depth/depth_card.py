@@ -169,7 +169,8 @@ def _builtin(overrides: dict[str, Any], batch_size: int | None) -> DepthModel:
         )
     card = DepthCard(input_size=builtin.SIZE, max_depth_m=builtin.MAX_DEPTH_M)
     sha256 = _hash(str(builtin.WEIGHTS))
-    return DepthModel(BUILTIN, BUILTIN, sha256, card, batch_size=batch_size)
+    about = {"licence": "Apache-2.0", "origin": "comes with fgbg"}
+    return DepthModel(BUILTIN, BUILTIN, sha256, card, batch_size=batch_size, **about)
 
 
 def network_file(path: str) -> str:

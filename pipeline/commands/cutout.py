@@ -12,6 +12,7 @@ from fgbg.files.paths import trim_slash
 from fgbg.files.tables import TableError
 from fgbg.pipeline.data_set.output_lock import hold
 from fgbg.pipeline.exit_codes import OK, SOME_FAILED, UserError
+from fgbg.pipeline.options import licences
 from fgbg.pipeline.options import parser as options
 from fgbg.pipeline.options.cutout import cutout_parser, method_of
 from fgbg.pipeline.progress import Progress, duration, say, tell
@@ -51,6 +52,8 @@ def main(arguments: list[str]) -> int:
     before = record.read_all(output)
     _check_names(tasks, before, output)
     method = method_of(asked, {entry.fingerprint for entry in before.values()})
+    network = (method.name, method.model.licence) if method.model is not None else None
+    licences.check(asked.licence, network, record.licences([task.path for task in tasks]))
     if asked.method is None:
         say(f"Cutting out by {method.name}; --method takes another way.")
     if not any(entry.fingerprint == method.fingerprint() for entry in before.values()):

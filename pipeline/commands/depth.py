@@ -18,7 +18,7 @@ from fgbg.models.resizing import resize
 from fgbg.pipeline.data_set import given_pictures
 from fgbg.pipeline.data_set.pairs import Pair, find_pairs, read_true
 from fgbg.pipeline.exit_codes import OK, UserError
-from fgbg.pipeline.options import depth_model
+from fgbg.pipeline.options import depth_model, licences
 from fgbg.pipeline.options import parser as options
 from fgbg.pipeline.progress import say, tell
 from fgbg.pipeline.workers import trial
@@ -59,6 +59,7 @@ def _parser() -> options.Parser:
         "compared and printed by picture and by data set: column dataset of its meta.csv if there "
         "is one, else the name up to the first underscore",
     )
+    licences.add_licence(add)
     options.add_depth_model(parser.add_argument_group("depth").add_argument, none=False)
     return parser
 
@@ -92,6 +93,7 @@ def main(arguments: list[str]) -> int:
             f"--evaluate: {asked.depth_model} gives relative inverse depth, which has no unit to "
             "compare in metres; take a network that has one"
         )
+    licences.check(asked.licence, (asked.depth_model, model.licence))
     if asked.input_size:
         model = _with_input_size(model, asked.input_size)
     try:

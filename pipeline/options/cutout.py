@@ -14,6 +14,7 @@ from fgbg.models.segmentation.segmentation import MaskModel
 from fgbg.models.segmentation.segmentation_detection import class_number
 from fgbg.pipeline.exit_codes import UserError
 from fgbg.pipeline.options import parser as options
+from fgbg.pipeline.options.licences import add_licence
 from fgbg.transforms.cutout.method import GRABCUT, MASKRCNN, METHODS, MODEL, Method
 
 # Options that only one method takes, as argparse calls them.
@@ -73,6 +74,7 @@ def cutout_parser() -> options.Parser:
         help="the network: a SavedModel folder (maskrcnn, model), a .onnx, .keras or .tflite file "
         "(model)",
     )
+    add_licence(add)
     add = parser.add_argument_group("maskrcnn").add_argument
     add(
         "--class",

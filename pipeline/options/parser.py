@@ -10,6 +10,7 @@ from typing import Any, NoReturn
 from fgbg.models.depth.depth_card import BUILTIN, PRECISIONS
 from fgbg.pipeline.exit_codes import WRONG_USE
 from fgbg.pipeline.options import cloud as cloud_options
+from fgbg.pipeline.options.licences import add_licence
 from fgbg.pipeline.options.types import add_switch, boolean, number, numbers, scale, size, splits
 from fgbg.transforms.escaping import terminal
 from fgbg.transforms.job.job import BY_AREA, BY_HEIGHT, BY_LONGER_SIDE, PER_PLACEMENT, PER_UNIT
@@ -100,6 +101,7 @@ def generate_parser() -> Parser:
     )
     add_switch(add, "--overwrite", "delete the data set that is there and start anew")
     add_switch(add, "--skip_bad_inputs", "leave out inputs that cannot be used instead of stopping")
+    add_licence(add)
     add_no_fsync(add)
     add = parser.add_argument_group("pictures").add_argument
     add("--size", type=size, default="224", metavar="N|WxH", help="size stored, in pixels")
