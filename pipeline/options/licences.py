@@ -1,4 +1,4 @@
-"""`--licence commercial`: what forbids commerce, networks and pictures, is refused before any work."""
+"""`--licence commercial`: networks and pictures that forbid commerce are refused before work."""
 
 from __future__ import annotations
 
