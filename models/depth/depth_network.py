@@ -34,6 +34,7 @@ from fgbg.models.resizing import resize_all
 # The most pictures in a call of a compiled network, unless asked otherwise. On a CPU larger batches
 # gain nothing and need more memory (docs/depth.md); on a GPU they fill the device.
 CPU_BATCH, GPU_BATCH = 4, 32
+USUAL_STRIDE = 32
 _ONNX_GPU = "GPU"  # ONNX Runtime does not say its name
 
 
@@ -82,6 +83,11 @@ def _load(
     path: str, model_json: str, canvas: tuple[int, int], threads: int, unit_size: int | None
 ) -> DepthNetwork:
     return DepthNetwork(_open(path, model_json, threads), canvas, threads, unit_size)
+
+
+def stride_of(model: DepthModel) -> int:
+    """What the sides of pictures of any size are multiples of: most networks halve them often."""
+    return model.card.input_multiple if model.card.input_multiple > 1 else USUAL_STRIDE
 
 
 def fed_size(picture: tuple[int, int], stride: int) -> tuple[int, int]:

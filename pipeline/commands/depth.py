@@ -26,8 +26,6 @@ from fgbg.pipeline.workers.processes import available_cores
 from fgbg.transforms.pixels import coding, pictures
 from fgbg.transforms.pixels.sheet import coloured_depth
 
-# Networks of any size are fed pictures whose sides are multiples of this: most halve them often.
-STRIDE = 32
 # Endings of what is written for a picture.
 _ARRAY_OUT, _DEPTH_OUT, _PREVIEW_OUT = ".depth.npy", ".depth.png", ".preview.jpg"
 
@@ -49,7 +47,7 @@ def _parser() -> options.Parser:
         default=None,
         metavar="N|WxH",
         help="size fed to a network that takes any; None: the picture's own, rounded to multiples "
-        f"of {STRIDE}",
+        f"of {depth_network.USUAL_STRIDE} or of what its card says",
     )
     add(
         "--evaluate",
@@ -117,7 +115,7 @@ def main(arguments: list[str]) -> int:
 
 
 def _with_input_size(model: DepthModel, size: tuple[int, int]) -> DepthModel:
-    stride = 1 if model.kind == TFLITE else _stride(model)
+    stride = 1 if model.kind == TFLITE else depth_network.stride_of(model)
     if any(side % stride for side in size):
         raise UserError(
             f"--input_size {size[0]}x{size[1]}: the sides must be multiples of {stride}"
@@ -125,13 +123,9 @@ def _with_input_size(model: DepthModel, size: tuple[int, int]) -> DepthModel:
     return dataclasses.replace(model, card=dataclasses.replace(model.card, input_size=size))
 
 
-def _stride(model: DepthModel) -> int:
-    return model.card.input_multiple if model.card.input_multiple > 1 else STRIDE
-
-
 def _fed_size(model: DepthModel, size: tuple[int, int]) -> tuple[int, int]:
     """What a network of any size is fed of a picture of a width and height."""
-    return depth_network.fed_size(size, _stride(model))
+    return depth_network.fed_size(size, depth_network.stride_of(model))
 
 
 def _given(sources: list[str]) -> list[Pair]:

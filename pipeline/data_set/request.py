@@ -151,11 +151,7 @@ def _configuration(asked: argparse.Namespace) -> Configuration:
             "--scale_per placement (and --truncation: without it nothing exceeds the canvas)"
         )
     model, asked.depth_path = depth_model.choose(asked)
-    if model is not None and not model.card.metric:
-        raise UserError(
-            f"--depth_model {asked.depth_model}: it gives relative inverse depth, which has no "
-            "unit; a data set has metres: take a network that says metres"
-        )
+    depth_model.check_metric(f"--depth_model {asked.depth_model}", model)
     depth_range = asked.depth_range or (model.card.max_depth_m if model else 10.0)
     return Configuration(
         output_format=asked.format,

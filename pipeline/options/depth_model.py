@@ -70,6 +70,20 @@ def choose(asked: argparse.Namespace) -> tuple[DepthModel | None, str | None]:
     return model, source
 
 
+def check_metric(name: str, model: DepthModel | None) -> None:
+    """Raises UserError for a network without a unit, where what is stored is metres.
+
+    Args:
+        name: What the user calls it.
+        model: What it is; None for no depth.
+    """
+    if model is not None and not model.card.metric:
+        raise UserError(
+            f"{name}: this network gives relative inverse depth, which has no unit; what is stored "
+            "is metres: take a network that says metres"
+        )
+
+
 def _download(name: str, url: str | None) -> tuple[str, str]:
     """The address of a network known by name, and the path of its file in the cache."""
     address = presets.addresses(name, url)[0]

@@ -156,3 +156,28 @@ def test_the_table_is_whole(name):
     elif name not in ("nyu", "kitti"):
         card = depth_card.card_from_dict(preset.card)
         assert card.metric == (preset.unit == presets.METRES)
+
+
+@pytest.mark.parametrize("name, kind", [("u2netp", "mask"), ("moge2-small", "depth")])
+def test_pictures_are_labelled_by_name(name, kind, photo, tmp_path, monkeypatch, capsys):
+    path = stand_in(name, tmp_path / "net.onnx")
+    with served(name, path, monkeypatch, tmp_path / "cache"), without_workers():
+        command = ["label", str(photo), "--output", str(tmp_path / "out"), "--network", name]
+        assert main([*command, "--licence", "commercial"]) == 0, capsys.readouterr()
+    found = cv2.imread(str(tmp_path / "out" / f"photo.{kind}.png"), cv2.IMREAD_UNCHANGED)
+    assert found.shape == draw.SHAPE and found.std() > 0
+    about = json.loads((tmp_path / "out" / "label.json").read_text())["network"]
+    assert about["licence"] == presets.PRESETS[name].licence
+
+
+def test_pictures_are_not_labelled_by_a_network_without_a_unit(
+    photo, tmp_path, monkeypatch, capsys
+):
+    path = stand_in("midas-small", tmp_path / "net.onnx")
+    with served("midas-small", path, monkeypatch, tmp_path / "cache"):
+        command = ["label", str(photo), "--output", str(tmp_path / "out"), "--network"]
+        assert main([*command, "midas-small"]) == 2
+    assert "--network midas-small: this network gives relative inverse depth" in (
+        capsys.readouterr().err
+    )
+    assert not (tmp_path / "out").exists()
