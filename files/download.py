@@ -33,7 +33,10 @@ class FetchError(RuntimeError):
 
 def file_sha256(path: str | os.PathLike[str]) -> str:
     """SHA-256 of a file's bytes, lower-case hex."""
-    digest = hashlib.sha256()
+    return _digest(path, hashlib.sha256())
+
+
+def _digest(path: str | os.PathLike[str], digest: Any) -> str:
     with open(path, "rb") as file:
         while block := file.read(1 << 20):
             digest.update(block)
@@ -73,12 +76,14 @@ class Download:
         size: int | None,
         timeout_s: float,
         progress: bool,
+        md5: str | None = None,
     ) -> None:
         self.url = url
         self.path = path
         self.part = beside(path, ".part")
         self.state = beside(path, ".part.json")
         self.sha256 = sha256.lower() if sha256 else None
+        self.md5 = md5.lower() if md5 else None
         self.size = size
         self.timeout_s = timeout_s
         self.progress = progress
@@ -212,6 +217,11 @@ class Download:
             wrong = f"has {size:,} bytes, {self.size:,} were expected"
         elif self.sha256 and found != self.sha256:
             wrong = f"has the SHA-256 {found}, {self.sha256} was expected"
+        elif (
+            self.md5
+            and (other := _digest(self.part, hashlib.md5(usedforsecurity=False))) != self.md5
+        ):
+            wrong = f"has the MD5 {other}, {self.md5} was expected"
         elif not self.sha256 and found != (record.get("sha256") or found):
             wrong = (
                 f"has the SHA-256 {found}; it had {record['sha256']} when first downloaded. If the"

@@ -19,7 +19,6 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 from urllib.parse import unquote, urlsplit
 
 import filelock
@@ -34,9 +33,7 @@ __all__ = [
     "cache_name",
     "default_cache_dir",
     "fetch",
-    "fetch_published",
     "file_sha256",
-    "published_address",
     "read_record",
 ]
 
@@ -78,56 +75,13 @@ def default_cache_dir() -> Path:
     return Path(folder) if folder else Path.home() / ".cache" / "fgbg"
 
 
-def published_address(name: str, url: str | None = None) -> str:
-    """Where a published weight file is fetched from.
-
-    Args:
-      name: "nyu" or "kitti".
-      url: overrides the address; the environment variable of `PUBLISHED` does so where this is
-        None.
-    """
-    if name not in PUBLISHED:
-        raise ValueError(f"{name!r} is not a published model: {', '.join(PUBLISHED)}")
-    return url or os.environ.get(PUBLISHED[name].variable) or PUBLISHED[name].url
-
-
-def fetch_published(
-    name: str,
-    *,
-    url: str | None = None,
-    cache_dir: str | os.PathLike[str] | None = None,
-    **options: Any,
-) -> Path:
-    """Fetches a published weight file, or the one that takes its place.
-
-    Args:
-      name: "nyu" or "kitti".
-      url: overrides the address; the environment variable of `PUBLISHED` does so where this is
-        None. Size and SHA-256 in `PUBLISHED` hold for the published address only.
-      cache_dir: the folder to keep it in, `default_cache_dir()` unless given.
-      **options: as `fetch`'s keyword arguments.
-
-    Returns:
-      The file's path.
-    """
-    address = published_address(name, url)
-    model = PUBLISHED[name]
-    known = address == model.url
-    return fetch(
-        address,
-        model.sha256 if known else None,
-        model.size if known else None,
-        default_cache_dir() if cache_dir is None else cache_dir,
-        **options,
-    )
-
-
 def fetch(
     url: str,
     sha256: str | None,
     size: int | None,
     cache_dir: str | os.PathLike[str],
     *,
+    md5: str | None = None,
     tries: int = 5,
     pause_s: float = 1.0,
     timeout_s: float = 30.0,
@@ -141,6 +95,7 @@ def fetch(
       sha256: its SHA-256 in hex; None to record the first download's and check against that.
       size: its size in bytes, or None.
       cache_dir: the folder; made if missing. Processes may share it.
+      md5: its MD5 in hex, where that is what is known of it; the first download is checked by it.
       tries: tries in a row that bring the download no further before it fails.
       pause_s: seconds before the second try, doubled for each further one up to a minute; a
         server's Retry-After goes before.
@@ -163,7 +118,7 @@ def fetch(
         with _locked(path):
             if _is_good(path, sha256, size):  # another process was first
                 return path
-            download = Download(url, path, sha256, size, timeout_s, progress)
+            download = Download(url, path, sha256, size, timeout_s, progress, md5)
             download.run(tries, pause_s, sleep)
     except OSError as error:
         raise FetchError(f"{shown(url)}: cannot be kept at {path}: {error}") from error
@@ -171,8 +126,12 @@ def fetch(
 
 
 def cache_name(url: str) -> str:
-    """The name of an address's file in the cache: its own, and digits that tell mirrors apart."""
-    name = Path(unquote(urlsplit(url).path)).name or "download"
+    """The name of an address's file in the cache: its own, and digits that tell mirrors apart.
+
+    Behind a "#", which no server is sent, an address may say what the file is called.
+    """
+    parts = urlsplit(url)
+    name = Path(unquote(parts.fragment or parts.path)).name or "download"
     name = re.sub(r"[^A-Za-z0-9._-]", "_", name)[-100:]
     stem, suffix = os.path.splitext(name)
     return f"{stem}-{hashlib.sha256(url.encode()).hexdigest()[:8]}{suffix}"

@@ -12,6 +12,16 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+# The ways to bring a picture to a network's size. AREA shrinks by the mean over each pixel's area
+# and enlarges by interpolation; the others interpolate both ways, as some networks were trained.
+AREA, LINEAR, CUBIC, LANCZOS = "area", "linear", "cubic", "lanczos"
+FILTERS = (AREA, LINEAR, CUBIC, LANCZOS)
+_INTERPOLATIONS = {
+    LINEAR: cv2.INTER_LINEAR,
+    CUBIC: cv2.INTER_CUBIC,
+    LANCZOS: cv2.INTER_LANCZOS4,
+}
+
 _Image = TypeVar("_Image", bound=NDArray[Any])
 
 
@@ -33,8 +43,15 @@ def resize(image: _Image, size: tuple[int, int], enlarge: int = cv2.INTER_LINEAR
     return cv2.resize(image, size, interpolation=cv2.INTER_AREA if shrinks else enlarge)  # type: ignore[return-value]
 
 
-def resize_all(images: _Image, size: tuple[int, int]) -> _Image:
-    """Resizes a stack of images [count, height, width(, channels)], each like `resize`."""
+def resize_by(image: _Image, size: tuple[int, int], way: str) -> _Image:
+    """Resizes by one of FILTERS; AREA is `resize`."""
+    if way == AREA or (image.shape[1], image.shape[0]) == size:
+        return resize(image, size)
+    return cv2.resize(image, size, interpolation=_INTERPOLATIONS[way])  # type: ignore[return-value]
+
+
+def resize_all(images: _Image, size: tuple[int, int], way: str = AREA) -> _Image:
+    """Resizes a stack of images [count, height, width(, channels)], each like `resize_by`."""
     if (images.shape[2], images.shape[1]) == size:
         return images
-    return np.stack([resize(image, size) for image in images])  # type: ignore[return-value]
+    return np.stack([resize_by(image, size, way) for image in images])  # type: ignore[return-value]

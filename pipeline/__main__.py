@@ -40,6 +40,11 @@ _COMMANDS = {
         "fgbg.pipeline.commands.label",
         "depth or masks of any number of pictures, by a network",
     ),
+    "networks": (
+        "fgbg.pipeline.commands.networks",
+        "list the networks that are known by name: licence, size, unit",
+    ),
+    "fetch": ("fgbg.pipeline.commands.fetch", "download networks ahead"),
     "verify": ("fgbg.pipeline.commands.verify", "read a data set back and prove it"),
     "report": (
         "fgbg.pipeline.commands.report",

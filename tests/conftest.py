@@ -42,6 +42,16 @@ def _determinism_of_training_ends() -> Iterator[None]:
 
 
 @pytest.fixture(scope="session", autouse=True)
+def _downloads_of_this_machine_are_left_out(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[None]:
+    """What somebody has fetched here would be taken by itself (`fgbg cutout`)."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("FGBG_CACHE", str(tmp_path_factory.mktemp("cache")))
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
 def _drawings_are_kept() -> Iterator[None]:
     from tests.helpers import kept_drawings
 

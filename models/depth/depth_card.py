@@ -12,16 +12,16 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-import math
 import os
 from typing import Any
 
 from fgbg.files.download import file_sha256
 from fgbg.files.fetch import PUBLISHED
-from fgbg.models import opening
+from fgbg.models import onnx_file, opening
 from fgbg.models.depth import builtin, densedepth_weights
 from fgbg.models.depth.densedepth import STRIDE
 from fgbg.models.depth.densedepth_weights import WeightFileError
+from fgbg.models.depth.network_card import DepthCard, card_from_dict
 from fgbg.models.opening import SAVED_MODEL, TFLITE, NetworkError
 from fgbg.models.trained import trained_card
 
@@ -29,8 +29,11 @@ DENSEDEPTH = "densedepth"
 BUILTIN = builtin.NAME
 PRECISIONS = ("float32", "bfloat16", "float16")
 ACCEPTED = (
-    "a .tflite, .keras or DenseDepth .h5 file, a SavedModel folder, or a folder of fgbg train"
+    "a .onnx, .tflite, .keras or DenseDepth .h5 file, a SavedModel folder, or a folder of fgbg "
+    "train"
 )
+# What a card file says besides of the network, not of its numbers; fields of DepthModel.
+_ABOUT = ("licence", "origin")
 
 
 class DepthModelError(ValueError):
@@ -38,73 +41,19 @@ class DepthModelError(ValueError):
 
 
 @dataclasses.dataclass(frozen=True)
-class DepthCard:
-    """How a depth network is fed, and what its output means.
-
-    Attributes:
-        input_range: What pixel values 0 and 255 become before mean and std.
-        input_mean: Subtracted per channel after that.
-        input_std: Divided by per channel after that.
-        input_channels: "rgb" or "bgr".
-        input_size: Width and height fed; None: the network's own, or the canvas if it takes any.
-        output: "depth" (far is larger) or "inverse_depth" (metres_per_unit / output).
-        output_name: Which output, if the network has several.
-        metres_per_unit: Metres that one unit of the output stands for.
-        max_depth_m: The network's range; the default for what 255 stands for in 8-bit depth. For
-            DenseDepth it is also the distance that the network's scale ends at.
-        upsampling: How DenseDepth's decoder up-samples, "align_corners" (the published files) or
-            "half_pixel"; weight files do not say it. Of no meaning for other networks.
-    """
-
-    input_range: tuple[float, float] = (0.0, 1.0)
-    input_mean: tuple[float, float, float] = (0.0, 0.0, 0.0)
-    input_std: tuple[float, float, float] = (1.0, 1.0, 1.0)
-    input_channels: str = "rgb"
-    input_size: tuple[int, int] | None = None
-    output: str = "depth"
-    output_name: str | None = None
-    metres_per_unit: float = 1.0
-    max_depth_m: float = 10.0
-    upsampling: str = "align_corners"
-
-    def __post_init__(self) -> None:
-        if self.input_channels not in ("rgb", "bgr"):
-            raise ValueError(f'input_channels is {self.input_channels!r}, not "rgb" or "bgr"')
-        if self.output not in ("depth", "inverse_depth"):
-            raise ValueError(f'output is {self.output!r}, not "depth" or "inverse_depth"')
-        if self.upsampling not in ("align_corners", "half_pixel"):
-            raise ValueError(
-                f'upsampling is {self.upsampling!r}, not "align_corners" or "half_pixel"'
-            )
-        lengths = {"input_range": 2, "input_mean": 3, "input_std": 3, "input_size": 2}
-        for name, length in lengths.items():
-            values = getattr(self, name)
-            if values is None and name == "input_size":
-                continue
-            if len(values) != length or not all(math.isfinite(v) for v in values):
-                raise ValueError(f"{name} is {list(values)}, not {length} numbers")
-        if 0 in self.input_std:
-            raise ValueError("input_std has a zero")
-        if self.input_size and min(self.input_size) < 1:
-            raise ValueError(f"input_size is {list(self.input_size)}: sides must be positive")
-        for name in ("metres_per_unit", "max_depth_m"):
-            value = getattr(self, name)
-            if not (math.isfinite(value) and value > 0):
-                raise ValueError(f"{name} is {value}, not a positive number")
-
-
-@dataclasses.dataclass(frozen=True)
 class DepthModel:
     """A depth network by what it is, not by where it lies, and how it is run.
 
     Attributes:
-        kind: "tflite", "keras", "saved_model", "densedepth" or "builtin".
+        kind: "onnx", "tflite", "keras", "saved_model", "densedepth" or "builtin".
         file: The name of the file or folder, or "builtin".
         sha256: Of the file, or of all files of the folder with their names.
         card: How it is fed and read.
         precision: "float32", "bfloat16" or "float16": what it computes in.
         batch_size: Pictures in one call; None: chosen for the device.
         address: Where it was downloaded from; None for a file given by its path.
+        licence: Its licence, where its card says it; "" where nothing does.
+        origin: Whose it is and where it comes from, likewise.
     """
 
     kind: str
@@ -114,10 +63,13 @@ class DepthModel:
     precision: str = "float32"
     batch_size: int | None = None
     address: str | None = None
+    licence: str = ""
+    origin: str = ""
 
     def to_dict(self) -> dict[str, Any]:
-        """For JSON."""
-        return dataclasses.asdict(self)
+        """For JSON; licence and origin only where they are known."""
+        content = {**dataclasses.asdict(self), "card": self.card.to_dict()}
+        return {name: value for name, value in content.items() if value or name not in _ABOUT}
 
     @classmethod
     def from_dict(cls, content: dict[str, Any]) -> DepthModel:
@@ -127,24 +79,7 @@ class DepthModel:
 
     def identity(self) -> DepthModel:
         """What of it decides the depth: neither its file's name nor where it came from."""
-        return dataclasses.replace(self, file="", address=None)
-
-
-def card_from_dict(content: dict[str, Any]) -> DepthCard:
-    """A card of a JSON object.
-
-    Raises:
-        ValueError: An unknown key, or a value that means nothing.
-    """
-    known = {field.name for field in dataclasses.fields(DepthCard)}
-    unknown = sorted(set(content) - known)
-    if unknown:
-        raise ValueError(f"unknown {', '.join(unknown)}; known are {', '.join(sorted(known))}")
-    fields: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in content.items()}
-    try:
-        return DepthCard(**fields)
-    except TypeError as error:
-        raise ValueError(str(error)) from error
+        return dataclasses.replace(self, file="", address=None, licence="", origin="")
 
 
 def inspect(
@@ -155,19 +90,20 @@ def inspect(
     precision: str = "float32",
     batch_size: int | None = None,
     address: str | None = None,
+    known: dict[str, Any] | None = None,
 ) -> DepthModel:
     """What kind of network a path holds, its hash and its card. Reads files, loads no network.
 
     Args:
-        path: A local .tflite, .keras or DenseDepth .h5 file, a SavedModel folder, a folder made by
-            fgbg train, or "builtin", which stands for the same network wherever this project is
-            installed.
+        path: A local file of a known kind, a SavedModel folder, a folder made by fgbg train, or
+            "builtin", which stands for the same network wherever this project is installed.
         overrides: Card entries given on the command line.
         published: "nyu" or "kitti" where the file is known to be that network; else its name
             tells the range of a DenseDepth network that has no card.
         precision: One of PRECISIONS; other than float32 for DenseDepth only.
         batch_size: Pictures in one call, or None.
         address: Where the file was downloaded from.
+        known: Card entries of a network that is known by name; a card beside it goes before them.
 
     Raises:
         DepthModelError: There is no such network, or its card is wrong.
@@ -201,14 +137,22 @@ def inspect(
                 content = json.load(file)
             if not isinstance(content, dict):
                 raise ValueError("not a JSON object")
-        card = card_from_dict({**defaults, **content, **(overrides or {})})
+        content = {**defaults, **(known or {}), **content, **(overrides or {})}
+        about = {name: _word(content.pop(name, ""), name) for name in _ABOUT}
+        card = card_from_dict(content)
         if kind == DENSEDEPTH:
             _check_densedepth_card(card)
     except (ValueError, UnicodeDecodeError) as error:
         raise DepthModelError(f"the card {card_path} of the depth model: {error}") from error
     return DepthModel(
-        kind, os.path.basename(path), _hash(path), card, precision, batch_size, address
+        kind, os.path.basename(path), _hash(path), card, precision, batch_size, address, **about
     )
+
+
+def _word(value: object, name: str) -> str:
+    if not isinstance(value, str):
+        raise ValueError(f"{name} is {value!r}, not a text")
+    return value
 
 
 def _builtin(overrides: dict[str, Any], batch_size: int | None) -> DepthModel:
@@ -225,7 +169,8 @@ def _builtin(overrides: dict[str, Any], batch_size: int | None) -> DepthModel:
         )
     card = DepthCard(input_size=builtin.SIZE, max_depth_m=builtin.MAX_DEPTH_M)
     sha256 = _hash(str(builtin.WEIGHTS))
-    return DepthModel(BUILTIN, BUILTIN, sha256, card, batch_size=batch_size)
+    about = {"licence": "Apache-2.0", "origin": "comes with fgbg"}
+    return DepthModel(BUILTIN, BUILTIN, sha256, card, batch_size=batch_size, **about)
 
 
 def network_file(path: str) -> str:
@@ -272,7 +217,7 @@ def _kind(path: str) -> str:
         return BUILTIN
     if not os.path.exists(path):
         raise DepthModelError(
-            f"--depth_model {path}: no such file or folder (none, {', '.join(PUBLISHED)}, "
+            f"--depth_model {path}: no such file or folder (none, a name that fgbg networks lists, "
             f"{ACCEPTED} is expected)"
         )
     if path.endswith((".h5", ".hdf5")) and not os.path.isdir(path):
@@ -288,6 +233,8 @@ def _kind(path: str) -> str:
 
 
 def _hash(path: str) -> str:
+    if path.lower().endswith(".onnx") and len(files := onnx_file.read(path).files) > 1:
+        return _hash_of({os.path.basename(file): file for file in files})
     if not os.path.isdir(path):
         return file_sha256(path)
     names = sorted(
@@ -295,7 +242,12 @@ def _hash(path: str) -> str:
         for folder, _, files in os.walk(path)
         for name in files
     )
+    return _hash_of({name: os.path.join(path, name) for name in names})
+
+
+def _hash_of(files: dict[str, str]) -> str:
+    """Of several files with their names, in their order."""
     digest = hashlib.sha256()
-    for name in names:
-        digest.update(f"{name}\0{file_sha256(os.path.join(path, name))}\0".encode())
+    for name, path in files.items():
+        digest.update(f"{name}\0{file_sha256(path)}\0".encode())
     return digest.hexdigest()

@@ -27,12 +27,15 @@ from fgbg.models.depth.micro_batches import (
     even_batch,
 )
 from fgbg.models.depth.opened_network import OpenedNetwork
+from fgbg.models.onnx_network import OutOfMemory
 from fgbg.models.opening import NetworkError
 from fgbg.models.resizing import resize_all
 
 # The most pictures in a call of a compiled network, unless asked otherwise. On a CPU larger batches
 # gain nothing and need more memory (docs/depth.md); on a GPU they fill the device.
 CPU_BATCH, GPU_BATCH = 4, 32
+USUAL_STRIDE = 32
+_ONNX_GPU = "GPU"  # ONNX Runtime does not say its name
 
 
 def load(
@@ -76,9 +79,8 @@ def gpu_of(threads: int) -> str | None:
 
 @functools.lru_cache(maxsize=1)
 def _open(path: str, model_json: str, threads: int) -> OpenedNetwork:
-    tf = tensorflow_process.start(threads)
     model = DepthModel.from_dict(json.loads(model_json))
-    return opened_network.open_network(tf, path, model, threads)
+    return opened_network.open_network(path, model, threads)
 
 
 @functools.lru_cache(maxsize=2)
@@ -86,6 +88,11 @@ def _load(
     path: str, model_json: str, canvas: tuple[int, int], threads: int, unit_size: int | None
 ) -> DepthNetwork:
     return DepthNetwork(_open(path, model_json, threads), canvas, threads, unit_size)
+
+
+def stride_of(model: DepthModel) -> int:
+    """What the sides of pictures of any size are multiples of: most networks halve them often."""
+    return model.card.input_multiple if model.card.input_multiple > 1 else USUAL_STRIDE
 
 
 def fed_size(picture: tuple[int, int], stride: int) -> tuple[int, int]:
@@ -129,9 +136,10 @@ class DepthNetwork:
         threads: int,
         unit_size: int | None,
     ) -> None:
-        tf = tensorflow_process.start(threads)
+        # TensorFlow is not imported for a network that does without.
+        tf = None if network.prepare else tensorflow_process.start(threads)
         self.model = network.model
-        self.gpu = None if network.prepare else tensorflow_process.gpu_name(tf)
+        self.gpu = tensorflow_process.gpu_name(tf) if tf else _ONNX_GPU if network.gpu else None
         self._network = network  # compiled functions do not keep a network's variables alive
         self.size = _choose_size(network, canvas)
         self.any_size = not (network.size or self.model.card.input_size)
@@ -145,7 +153,7 @@ class DepthNetwork:
         self._run = MicroBatches(
             lambda batch: _compile(tf, network, batch, self.size),
             network.batch or asked or even_batch(largest, unit_size),
-            tf.errors.ResourceExhaustedError,
+            tf.errors.ResourceExhaustedError if tf else OutOfMemory,
             fixed=network.batch is not None,
         )
 
@@ -162,7 +170,8 @@ class DepthNetwork:
         Raises:
             ValueError: The network gave values that are not finite.
         """
-        depths = self._run(resize_all(bgr, self.size), on_batch)
+        fed = resize_all(bgr, self.size, self.model.card.input_filter)
+        depths = self._run(fed, on_batch)
         if not np.isfinite(depths).all():
             raise ValueError("the depth network gave values that are not finite")
         return depths
@@ -181,7 +190,6 @@ def _compile(tf: Any, network: OpenedNetwork, batch: int, size: tuple[int, int])
     """The function of a fixed batch of uint8 BGR. XLA stays off: slower on a CPU."""
     scale, offset = _scale_and_offset(network.model.card)
     rgb = network.model.card.input_channels == "rgb"
-    shape = (batch, size[1], size[0], 3)
     cast, rounded = (np.asarray, np.rint) if network.prepare else (tf.cast, tf.round)
 
     def run(bgr: Any) -> Any:
@@ -192,9 +200,9 @@ def _compile(tf: Any, network: OpenedNetwork, batch: int, size: tuple[int, int])
         return network.call(cast(fed, network.dtype))
 
     if network.prepare:
-        network.prepare([shape])
+        network.prepare(batch, size)
         return run
-    signature = [tf.TensorSpec(shape, tf.uint8)]
+    signature = [tf.TensorSpec((batch, size[1], size[0], 3), tf.uint8)]
     function = tf.function(run, input_signature=signature, autograph=False)
     concrete = function.get_concrete_function()
 

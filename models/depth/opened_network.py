@@ -8,11 +8,12 @@ from typing import Any
 
 import numpy as np
 
-from fgbg.models import opening
-from fgbg.models.depth import builtin, densedepth_weights
+from fgbg.models import opening, tensorflow_process
+from fgbg.models.depth import builtin, densedepth_weights, outputs
 from fgbg.models.depth.densedepth import STRIDE
 from fgbg.models.depth.depth_card import BUILTIN, DENSEDEPTH, DepthModel, DepthModelError
 from fgbg.models.opening import TFLITE
+from fgbg.models.picture_input import picture_input
 
 
 @dataclasses.dataclass(frozen=True)
@@ -28,7 +29,9 @@ class OpenedNetwork:
         size: Width and height that it takes; None for any.
         stride: Its sides are multiples of this.
         dtype: NumPy's type of its input.
-        prepare: Of a network that does not run in TensorFlow: see `opening.Opened.prepare`.
+        prepare: Of a network that does not run in TensorFlow: allocates what a batch of a size
+            needs, as `opening.Opened.prepare`.
+        gpu: Of such a network: whether it runs on a GPU.
     """
 
     path: str
@@ -38,14 +41,14 @@ class OpenedNetwork:
     size: tuple[int, int] | None
     stride: int = 1
     dtype: Any = np.float32
-    prepare: Callable[[list[tuple[int, ...]]], None] | None = None
+    prepare: Callable[[int, tuple[int, int]], None] | None = None
+    gpu: bool = False
 
 
-def open_network(tf: Any, path: str, model: DepthModel, threads: int) -> OpenedNetwork:
+def open_network(path: str, model: DepthModel, threads: int) -> OpenedNetwork:
     """Reads a network's weights.
 
     Args:
-        tf: The module `tensorflow`, as it is to run.
         path: Where the network lies.
         model: What it is.
         threads: CPU threads that it may use.
@@ -56,49 +59,48 @@ def open_network(tf: Any, path: str, model: DepthModel, threads: int) -> OpenedN
         densedepth_weights.WeightFileError: It is no usable DenseDepth file.
     """
     if model.kind == DENSEDEPTH:
+        tf = tensorflow_process.start(threads)
         return OpenedNetwork(path, model, _densedepth(tf, path, model), None, None, STRIDE)
     if model.kind == BUILTIN:
+        tensorflow_process.start(threads)
         network = builtin.load_network()
 
         def depth(batch: Any) -> Any:
             return network(batch, training=False)["depth"][..., 0]
 
         return OpenedNetwork(path, model, depth, None, builtin.SIZE)
+    card = model.card
     opened = opening.open_network(path, threads)
-    given = opened.only_input()
-    wanted = opened.choose_output(
-        model.card.output_name, "say in its card which output_name is the depth"
-    )
-    _check_shapes(path, given.shape, opened.outputs[wanted].shape)
-    batch_size, height, width, _ = given.shape
-    size = (width, height) if width and height else None
+    given = picture_input(opened, card.input_layout, card.input_constants)
+    batch_size, size = given.batch, given.size
     if model.kind == TFLITE:  # for single pictures, of any size that its operations take
-        batch_size, size = 1, model.card.input_size or size
-    traceable = opened if isinstance(opened, opening.Traceable) else None
-    call, cast = (traceable.trace, tf.cast) if traceable else (opened.call, np.asarray)
-    inverse, unit = model.card.output == "inverse_depth", model.card.metres_per_unit
+        batch_size, size = 1, card.input_size or size
+    read = outputs.reader(opened, card)
+    if isinstance(opened, opening.Traceable):
+        if read.needs_numpy:
+            raise DepthModelError(
+                f"{path}: its card's output is known of .onnx and .tflite files only"
+            )
+        tf = tensorflow_process.start(threads)
+        trace = opened.trace
+
+        def traced(batch: Any) -> Any:
+            return read.metres(trace(given.given(batch, tf.transpose), read.wanted), tf.cast)
+
+        return OpenedNetwork(
+            path, model, traced, batch_size, size, card.input_multiple, given.port.dtype
+        )
 
     def metres(batch: Any) -> Any:
-        values = cast(call([batch], [wanted])[0], np.float32)
-        values = values[..., 0] if len(values.shape) == 4 else values
-        with np.errstate(divide="ignore"):
-            return unit / values if inverse else values * unit
+        return read.metres(opened.call(given.given(batch), read.wanted), np.asarray)
 
-    prepare = None if traceable else opened.prepare
-    return OpenedNetwork(path, model, metres, batch_size, size, 1, given.dtype, prepare)
+    def prepare(count: int, fed: tuple[int, int]) -> None:
+        opened.prepare([given.shape(count, fed) if c is None else c.shape for c in given.constants])
 
-
-def _check_shapes(path: str, given: list[int | None], output: list[int | None]) -> None:
-    """Raises DepthModelError unless they are those of a batch of pictures and of depth maps."""
-    if len(given) != 4 or given[3] not in (3, None):
-        raise DepthModelError(
-            f"{path}: its input has shape {given}; [batch, height, width, 3] is expected"
-        )
-    if not (len(output) == 3 or (len(output) == 4 and output[3] in (1, None))):
-        raise DepthModelError(
-            f"{path}: its output has shape {output}; [batch, height, width] or "
-            "[batch, height, width, 1] is expected"
-        )
+    return OpenedNetwork(
+        *(path, model, metres, batch_size, size, card.input_multiple, given.port.dtype, prepare),
+        gpu=bool(getattr(opened, "gpu", False)),
+    )
 
 
 def _densedepth(tf: Any, path: str, model: DepthModel) -> Callable[[Any], Any]:

@@ -1,7 +1,8 @@
 """Networks that give one mask of a photo: salient object detection or matting, of any file kind.
 
-A SavedModel folder, a .keras or a .tflite file with one picture in and one mask out: [1, h, w],
-[1, h, w, 1] or [1, 1, h, w], from 0 to 1, or logits with the sigmoid asked for.
+A SavedModel folder, a .keras, a .tflite or an .onnx file with one picture in and one mask out:
+[1, h, w], [1, h, w, 1] or [1, 1, h, w], from 0 to 1, or logits with the sigmoid asked for. A card
+beside it, as beside a depth network, says how it is fed.
 """
 
 from __future__ import annotations
@@ -13,9 +14,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from fgbg.models import opening
+from fgbg.models import opening, resizing
 from fgbg.models.opening import NetworkError
-from fgbg.models.resizing import resize
+from fgbg.models.picture_input import PictureInput, channel_of, picture_input
 
 Floats = NDArray[np.float32]
 
@@ -23,6 +24,8 @@ Floats = NDArray[np.float32]
 ANY_SIZE = (320, 320)
 # Rounding may leave 0..1 by a little; more means that the output is something else.
 _TOLERANCE = 0.02
+# What was added when folders of cut-outs were there already.
+_LATER = ("input_layout", "input_multiple", "input_filter", "input_maximum", "stretched")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -38,6 +41,13 @@ class MaskModel:
         input_size: Width and height fed to a network that takes any; None for ANY_SIZE.
         output_name: Of the mask, where there are several outputs.
         activation: "none", or "sigmoid" to be applied to logits.
+        input_layout: "nhwc" or "nchw"; None: what the file's own sizes say.
+        input_multiple: Sides fed are multiples of it, for a network that takes any size.
+        input_filter: One of resizing.FILTERS, by which photos are brought to that size.
+        input_maximum: Whether a photo's own brightest value becomes the upper end of input_range.
+        stretched: Whether each mask is stretched to 0..1.
+        licence: Of the network, where its card says it.
+        origin: Whose it is and where it comes from, likewise.
     """
 
     path: str
@@ -48,6 +58,23 @@ class MaskModel:
     input_size: tuple[int, int] | None = None
     output_name: str | None = None
     activation: str = "none"
+    input_layout: str | None = None
+    input_multiple: int = 1
+    input_filter: str = resizing.AREA
+    input_maximum: bool = False
+    stretched: bool = False
+    licence: str = ""
+    origin: str = ""
+
+    def decisive(self) -> dict[str, Any]:
+        """What of it decides the masks, but for the file; what came later only where it is used."""
+        content = dataclasses.asdict(self)
+        for name in ("path", "licence", "origin"):
+            del content[name]
+        for field in dataclasses.fields(self):
+            if field.name in _LATER and content[field.name] == field.default:
+                del content[field.name]
+        return content
 
 
 class MaskNetwork:
@@ -64,12 +91,12 @@ class MaskNetwork:
     def __init__(self, model: MaskModel, threads: int) -> None:
         self.model = model
         self._opened = opening.open_network(model.path, threads)
-        given = self._opened.only_input()
+        self._given = given = picture_input(self._opened, model.input_layout)
         advice = "say by --output_name which output is the mask"
         self._wanted = [self._opened.choose_output(model.output_name, advice)]
-        self._dtype = given.dtype
-        self.size = _size(model, given.shape)
-        self._opened.prepare([(1, self.size[1], self.size[0], 3)])
+        self._dtype = given.port.dtype
+        self.size = _size(model, given)
+        self._opened.prepare([given.shape(1, self.size)])
 
     def predict(self, bgr: NDArray[np.uint8]) -> Floats:
         """The mask 0..1 of a photo, uint8 [height, width, 3]: float32 [height, width].
@@ -78,24 +105,24 @@ class MaskNetwork:
             NetworkError: The output is no mask of 0..1.
         """
         height, width = bgr.shape[:2]
-        fed = resize(bgr, self.size)
+        fed = resizing.resize_by(bgr, self.size, self.model.input_filter)
         if self.model.input_channels == "rgb":
             fed = fed[..., ::-1]
         low, high = self.model.input_range
-        values = fed.astype(np.float32) * np.float32((high - low) / 255) + np.float32(low)
+        most = max(int(fed.max()), 1) if self.model.input_maximum else 255
+        values = fed.astype(np.float32) * np.float32((high - low) / most) + np.float32(low)
         values -= np.array(self.model.input_mean, np.float32)
         values /= np.array(self.model.input_std, np.float32)
         if np.issubdtype(self._dtype, np.integer):
             limits = np.iinfo(self._dtype)
             values = np.clip(np.rint(values), limits.min, limits.max)
-        mask = self._mask(self._opened.call([values.astype(self._dtype)[None]], self._wanted)[0])
+        given = self._given.given(values.astype(self._dtype)[None])
+        mask = self._mask(self._opened.call(given, self._wanted)[0])
         return cv2.resize(mask, (width, height), interpolation=cv2.INTER_LINEAR)
 
     def _mask(self, output: NDArray[Any]) -> Floats:
         shape = output.shape
-        values = np.asarray(output, np.float32)
-        if values.ndim == 4 and 1 in (shape[1], shape[3]):
-            values = values[..., 0] if shape[3] == 1 else values[:, 0]
+        values = channel_of(np.asarray(output, np.float32))
         if values.ndim != 3 or values.shape[0] != 1:
             raise NetworkError(
                 f"{self.model.path}: its output has shape {list(shape)}; one mask [1, h, w] or "
@@ -106,6 +133,8 @@ class MaskNetwork:
         if not np.isfinite(values).all():
             raise NetworkError(f"{self.model.path}: its output is not finite")
         low, high = float(values.min()), float(values.max())
+        if self.model.stretched and high > low:
+            return ((values[0] - np.float32(low)) / np.float32(high - low)).astype(np.float32)
         if low < -_TOLERANCE or high > 1 + _TOLERANCE:
             raise NetworkError(
                 f"{self.model.path}: its output goes from {low:.3g} to {high:.3g}, not 0..1; "
@@ -114,17 +143,18 @@ class MaskNetwork:
         return np.clip(values[0], 0, 1).astype(np.float32)
 
 
-def _size(model: MaskModel, shape: list[int | None]) -> tuple[int, int]:
+def _size(model: MaskModel, given: PictureInput) -> tuple[int, int]:
     """Width and height to feed."""
-    if len(shape) != 4 or shape[3] not in (3, None) or shape[0] not in (1, None):
-        raise NetworkError(
-            f"{model.path}: its input has shape {shape}; [1, height, width, 3] is expected"
-        )
-    _, height, width, _ = shape
-    own = (width, height) if width and height else None
+    if given.batch not in (1, None):
+        raise NetworkError(f"{model.path}: it takes {given.batch} photos at once, not one")
+    own = given.size
     if own and model.input_size and own != model.input_size:
         raise NetworkError(
             f"{model.path}: it takes {own[0]}x{own[1]}, not --input_size "
             f"{model.input_size[0]}x{model.input_size[1]}"
         )
-    return own or model.input_size or ANY_SIZE
+    if own or model.input_size:
+        return own or model.input_size or ANY_SIZE
+    multiple = model.input_multiple
+    width, height = (-(-side // multiple) * multiple for side in ANY_SIZE)
+    return width, height

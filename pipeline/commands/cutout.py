@@ -12,6 +12,7 @@ from fgbg.files.tables import TableError
 from fgbg.pipeline.data_set import given_pictures
 from fgbg.pipeline.data_set.output_lock import hold
 from fgbg.pipeline.exit_codes import OK, SOME_FAILED, UserError
+from fgbg.pipeline.options import licences
 from fgbg.pipeline.options import parser as options
 from fgbg.pipeline.options.cutout import cutout_parser, method_of
 from fgbg.pipeline.progress import Progress, duration, say, tell
@@ -38,8 +39,9 @@ def main(arguments: list[str]) -> int:
     """
     started = time.monotonic()
     asked = options.parse_all(cutout_parser(), arguments)
-    method = method_of(asked)
     output = trim_slash(asked.output)
+    if asked.method is not None:  # a network is fetched before anything else is looked at
+        method_of(asked)
     tasks = _tasks(asked.images, output, record.read_all(output))
     _check_output(output)
     try:  # before any work: its licences are not to be lost at the end
@@ -48,6 +50,11 @@ def main(arguments: list[str]) -> int:
         raise UserError(str(error)) from error
     before = record.read_all(output)
     _check_names(tasks, before, output)
+    method = method_of(asked, {entry.fingerprint for entry in before.values()})
+    network = (method.name, method.model.licence) if method.model is not None else None
+    licences.check(asked.licence, network, record.licences([task.path for task in tasks]))
+    if asked.method is None:
+        say(f"Cutting out by {method.name}; --method takes another way.")
     if not any(entry.fingerprint == method.fingerprint() for entry in before.values()):
         trial.cutout(method)
     with hold(output):

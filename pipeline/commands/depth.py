@@ -18,7 +18,7 @@ from fgbg.models.resizing import resize
 from fgbg.pipeline.data_set import given_pictures
 from fgbg.pipeline.data_set.pairs import Pair, find_pairs, read_true
 from fgbg.pipeline.exit_codes import OK, UserError
-from fgbg.pipeline.options import depth_model
+from fgbg.pipeline.options import depth_model, licences
 from fgbg.pipeline.options import parser as options
 from fgbg.pipeline.progress import say, tell
 from fgbg.pipeline.workers import trial
@@ -26,8 +26,6 @@ from fgbg.pipeline.workers.processes import available_cores
 from fgbg.transforms.pixels import coding, pictures
 from fgbg.transforms.pixels.sheet import coloured_depth
 
-# Networks of any size are fed pictures whose sides are multiples of this: most halve them often.
-STRIDE = 32
 # Endings of what is written for a picture.
 _ARRAY_OUT, _DEPTH_OUT, _PREVIEW_OUT = ".depth.npy", ".depth.png", ".preview.jpg"
 
@@ -37,7 +35,8 @@ def _parser() -> options.Parser:
         prog="fgbg depth",
         description="Makes depth of pictures: NAME.depth.npy (float32 metres as the network gives "
         "them), NAME.depth.png (16 bits, millimetres, of the picture's size) and "
-        "NAME.preview.jpg. --evaluate compares with measured depth.",
+        "NAME.preview.jpg. A network without a unit gives relative inverse depth, and no "
+        "NAME.depth.png. --evaluate compares with measured depth.",
     )
     add = parser.add_argument
     add("images", nargs="*", metavar="IMAGE", help="picture files, folders or glob patterns")
@@ -48,7 +47,7 @@ def _parser() -> options.Parser:
         default=None,
         metavar="N|WxH",
         help="size fed to a network that takes any; None: the picture's own, rounded to multiples "
-        f"of {STRIDE}",
+        f"of {depth_network.USUAL_STRIDE} or of what its card says",
     )
     add(
         "--evaluate",
@@ -58,6 +57,7 @@ def _parser() -> options.Parser:
         "compared and printed by picture and by data set: column dataset of its meta.csv if there "
         "is one, else the name up to the first underscore",
     )
+    licences.add_licence(add)
     options.add_depth_model(parser.add_argument_group("depth").add_argument, none=False)
     return parser
 
@@ -86,6 +86,12 @@ def main(arguments: list[str]) -> int:
     model, path = depth_model.choose(asked)
     if model is None or path is None:
         raise UserError("--depth_model none makes no depth; give a network")
+    if not model.card.metric and asked.evaluate is not None:
+        raise UserError(
+            f"--evaluate: {asked.depth_model} gives relative inverse depth, which has no unit to "
+            "compare in metres; take a network that has one"
+        )
+    licences.check(asked.licence, (asked.depth_model, model.licence))
     if asked.input_size:
         model = _with_input_size(model, asked.input_size)
     try:
@@ -93,7 +99,7 @@ def main(arguments: list[str]) -> int:
     except DepthModelError as error:
         raise UserError(str(error)) from error
     shown = given_pictures.read(pairs[0].path)
-    trial.depth(path, model, depth_network.fed_size((shown.shape[1], shown.shape[0]), STRIDE))
+    trial.depth(path, model, _fed_size(model, (shown.shape[1], shown.shape[0])))
     given_pictures.make_folder(asked.output)
     plain, scaled = {}, {}
     for pair in pairs:
@@ -109,11 +115,17 @@ def main(arguments: list[str]) -> int:
 
 
 def _with_input_size(model: DepthModel, size: tuple[int, int]) -> DepthModel:
-    if model.kind != TFLITE and any(side % STRIDE for side in size):
+    stride = 1 if model.kind == TFLITE else depth_network.stride_of(model)
+    if any(side % stride for side in size):
         raise UserError(
-            f"--input_size {size[0]}x{size[1]}: the sides must be multiples of {STRIDE}"
+            f"--input_size {size[0]}x{size[1]}: the sides must be multiples of {stride}"
         )
     return dataclasses.replace(model, card=dataclasses.replace(model.card, input_size=size))
+
+
+def _fed_size(model: DepthModel, size: tuple[int, int]) -> tuple[int, int]:
+    """What a network of any size is fed of a picture of a width and height."""
+    return depth_network.fed_size(size, depth_network.stride_of(model))
 
 
 def _given(sources: list[str]) -> list[Pair]:
@@ -147,7 +159,7 @@ def _make(
     picture = given_pictures.read(pair.path)
     size = picture.shape[1], picture.shape[0]
     try:
-        fed = depth_network.fed_size(size, STRIDE)
+        fed = _fed_size(model, size)
         network = depth_network.load(path, model, fed, available_cores(), 1)
         depth = network.predict(picture[None])[0]
     except DepthModelError as error:
@@ -158,17 +170,33 @@ def _make(
     true = read_true(pair.true_path) if pair.true_path else None
     array = io.BytesIO()
     np.save(array, depth)
-    files: dict[str, given_pictures.File] = {
-        pair.name + _ARRAY_OUT: array.getvalue(),
-        pair.name + _DEPTH_OUT: coding.millimetres(at_size),
-        pair.name + _PREVIEW_OUT: preview(picture, at_size, true),
-    }
+    files: dict[str, given_pictures.File] = {pair.name + _ARRAY_OUT: array.getvalue()}
+    shown = f"{pair.path}: {size[0]}x{size[1]}, fed as {network.size[0]}x{network.size[1]}, "
+    if model.card.metric:
+        files[pair.name + _DEPTH_OUT] = coding.millimetres(at_size)
+        files[pair.name + _PREVIEW_OUT] = preview(picture, at_size, true)
+        shown += f"depth {depth.min():.2f} to {depth.max():.2f} m, median {np.median(depth):.2f} m"
+    else:
+        files[pair.name + _PREVIEW_OUT] = relative_preview(picture, at_size)
+        shown += (
+            f"relative inverse depth {depth.min():.3g} to {depth.max():.3g}, without a unit, near "
+            "is larger"
+        )
     given_pictures.write(output, files)
-    say(
-        f"{pair.path}: {size[0]}x{size[1]}, fed as {network.size[0]}x{network.size[1]}, depth "
-        f"{depth.min():.2f} to {depth.max():.2f} m, median {np.median(depth):.2f} m",
-    )
+    say(shown)
     return at_size, true
+
+
+def relative_preview(bgr: pictures.Array, inverse: NDArray[np.float32]) -> pictures.Array:
+    """The picture and its relative inverse depth side by side; near is bright.
+
+    Args:
+        bgr: uint8 [height, width, 3].
+        inverse: [height, width], near is larger.
+    """
+    far, near = (float(v) for v in np.percentile(inverse, (1, 99)))
+    words = f"near (bright) {near:.3g} - far (dark) {far:.3g}; relative inverse depth, no unit"
+    return given_pictures.side_by_side([bgr, coloured_depth(-inverse, -near, -far)], words)
 
 
 def preview(

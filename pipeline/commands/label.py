@@ -13,15 +13,17 @@ import pyarrow.parquet as pq
 
 from fgbg import __version__
 from fgbg.files import storage
-from fgbg.files.fetch import FetchError
+from fgbg.files.fetch import FetchError, file_sha256
 from fgbg.files.paths import trim_slash
 from fgbg.files.whole_file import whole_file
-from fgbg.models import network_files
+from fgbg.models import network_files, presets
 from fgbg.models.depth.depth_card import DepthModelError
+from fgbg.models.presets import Preset
+from fgbg.models.segmentation import mask_card
 from fgbg.models.trained import trained_card
 from fgbg.pipeline.data_set.output_lock import hold
 from fgbg.pipeline.exit_codes import OK, SOME_FAILED, UserError
-from fgbg.pipeline.options import depth_model
+from fgbg.pipeline.options import depth_model, licences
 from fgbg.pipeline.options import parser as options
 from fgbg.pipeline.progress import Progress, duration, say, tell
 from fgbg.pipeline.workers import trial
@@ -101,6 +103,7 @@ def _parser() -> options.Parser:
     )
     group = parser.add_argument_group("network").add_argument
     options.add_depth_model(group, none=False, name="--network")
+    licences.add_licence(group)
     return parser
 
 
@@ -158,14 +161,31 @@ def _network(asked: argparse.Namespace) -> tuple[LabelNetwork, dict[str, Any]]:
             return network, {"kind": trained_card.MADE_BY, "sha256": network.sha256}
     except (FetchError, ValueError) as error:
         raise UserError(f"--network {error}") from error
+    preset = presets.PRESETS.get(asked.depth_model)
+    if preset is not None and preset.task == presets.CUTOUT:
+        return _mask_network(asked, preset)
     model, source = depth_model.choose(asked)
     if model is None or source is None:
         raise UserError("--network none labels nothing; give a network")
+    depth_model.check_metric(f"--network {asked.depth_model}", model)
+    licences.check(asked.licence, (asked.depth_model, model.licence))
     try:
         path = network_files.on_this_machine(source, model)
     except DepthModelError as error:
         raise UserError(str(error)) from error
     return LabelNetwork(path, model.sha256, depth=model, fed_side=asked.fed_side), model.to_dict()
+
+
+def _mask_network(asked: argparse.Namespace, preset: Preset) -> tuple[LabelNetwork, dict[str, Any]]:
+    """A network that cuts out, by its name: it gives masks."""
+    licences.check(asked.licence, (preset.name, preset.licence))
+    try:
+        path = str(presets.obtain(preset.name, asked.depth_model_url)[1])
+        model = mask_card.model_of(path, preset.entries())
+    except (FetchError, ValueError) as error:
+        raise UserError(f"--network {preset.name}: {error}") from error
+    about = {"kind": "mask", "file": preset.file, "sha256": file_sha256(path), **preset.entries()}
+    return LabelNetwork(path, about["sha256"], mask=model, fed_side=asked.fed_side), about
 
 
 def _check_output(output: str, items: list[Item]) -> None:

@@ -12,7 +12,7 @@ from fgbg.models.depth.depth_card import DepthModel, DepthModelError
 from fgbg.pipeline.data_set.merge import JobConflict, merge
 from fgbg.pipeline.data_set.stored import check_shards, stored_job
 from fgbg.pipeline.exit_codes import UserError
-from fgbg.pipeline.options import depth_model
+from fgbg.pipeline.options import depth_model, licences
 from fgbg.pipeline.options.formats import formats
 from fgbg.pipeline.progress import say
 from fgbg.pipeline.workers import trial
@@ -87,10 +87,21 @@ def read(asked: argparse.Namespace) -> Request:
             f"{asked.output} holds a data set of another configuration:\n{error}\nGive the same "
             "options to resume it, another --output, or --overwrite to start anew"
         ) from error
+    licences.check(
+        asked.licence,
+        _network(asked.depth_model, job),
+        [dataclasses.asdict(p) for p in (*job.backgrounds, *job.foregrounds)],
+    )
     check_shards(asked.output, stored, job)
     _warn(job, stored)
     paths = {(kind, c.file): c.path for kind, entries in good.items() for c in entries}
     return Request(asked.output, job, stored, paths, asked.depth_path)
+
+
+def _network(name: str, job: Job) -> tuple[str, str] | None:
+    """The depth network as it is asked for, and its licence."""
+    model = job.configuration.depth_model
+    return (name, model.get("licence", "")) if model is not None else None
 
 
 def check_apart(request: Request) -> None:
@@ -140,6 +151,7 @@ def _configuration(asked: argparse.Namespace) -> Configuration:
             "--scale_per placement (and --truncation: without it nothing exceeds the canvas)"
         )
     model, asked.depth_path = depth_model.choose(asked)
+    depth_model.check_metric(f"--depth_model {asked.depth_model}", model)
     depth_range = asked.depth_range or (model.card.max_depth_m if model else 10.0)
     return Configuration(
         output_format=asked.format,

@@ -10,6 +10,7 @@ from typing import Any, NoReturn
 from fgbg.models.depth.depth_card import BUILTIN, PRECISIONS
 from fgbg.pipeline.exit_codes import WRONG_USE
 from fgbg.pipeline.options import cloud as cloud_options
+from fgbg.pipeline.options.licences import add_licence
 from fgbg.pipeline.options.names import HelpFormatter, as_known, spelled, suggest
 from fgbg.pipeline.options.types import add_switch, boolean, number, numbers, scale, size, splits
 from fgbg.transforms.escaping import terminal
@@ -93,6 +94,7 @@ def generate_parser() -> Parser:
     )
     add_switch(add, "--overwrite", "delete the data set that is there and start anew")
     add_switch(add, "--skip_bad_inputs", "leave out inputs that cannot be used instead of stopping")
+    add_licence(add)
     add_no_fsync(add)
     add = parser.add_argument_group("pictures").add_argument
     add("--size", type=size, default="224", metavar="N|WxH", help="size stored, in pixels")
@@ -210,17 +212,17 @@ def add_depth_model(add: Callable[..., Any], none: bool, name: str = "--depth_mo
         name,
         dest="depth_model",
         default=BUILTIN,
-        metavar="builtin|none|nyu|kitti|PATH" if none else "builtin|nyu|kitti|PATH",
-        help="builtin: a small network that comes with fgbg, to try things with; nyu, kitti: "
-        "DenseDepth as its authors published it (downloaded once); or a file: DenseDepth .h5, "
-        ".tflite or .keras; or a SavedModel folder, or a folder of fgbg train",
+        metavar="builtin|none|NAME|PATH" if none else "builtin|NAME|PATH",
+        help="builtin: a small network that comes with fgbg, to try things with; a name that fgbg "
+        "networks lists, such as moge2-small (downloaded once); or a file: .onnx, .tflite, .keras "
+        "or DenseDepth .h5; or a SavedModel folder, or a folder of fgbg train",
     )
     add(
         "--depth_model_url",
         default=None,
         metavar="ADDRESS",
-        help="where nyu or kitti is downloaded from; None: $FGBG_NYU_URL or $FGBG_KITTI_URL, or "
-        "its authors' address",
+        help="where a network known by name is downloaded from; None: the addresses of "
+        "docs/networks.md, or $FGBG_NYU_URL or $FGBG_KITTI_URL",
     )
     add(
         "--depth_batch_size",

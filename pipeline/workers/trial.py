@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 
 from fgbg.models.depth.depth_card import DepthModel, DepthModelError
-from fgbg.models.opening import KERAS, SAVED_MODEL, TFLITE, NetworkError
+from fgbg.models.opening import KERAS, ONNX, SAVED_MODEL, TFLITE, NetworkError
 from fgbg.pipeline import faults, interrupts
 from fgbg.pipeline.exit_codes import UserError
 from fgbg.pipeline.progress import byte_size
@@ -32,7 +32,7 @@ from fgbg.transforms.label.network import LabelNetwork
 PATIENCE_S = 120.0
 # How much of the memory that is free it may take, and how often it is looked at, in seconds.
 _SHARE, _LOOK_S = 0.75, 0.02
-_TRIED = (KERAS, SAVED_MODEL, TFLITE)
+_TRIED = (KERAS, SAVED_MODEL, TFLITE, ONNX)
 _GREY = 128
 
 
@@ -106,8 +106,8 @@ def _work(
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
         predict = open_network(*arguments)
-    except (DepthModelError, NetworkError, ValueError) as error:
-        sender.send(str(error))
+    except (DepthModelError, NetworkError, ValueError, MemoryError) as error:
+        sender.send(str(error) or type(error).__name__)
         return
     # What it says of a grey picture is its own affair, and so is an error: others may do.
     with contextlib.suppress(Exception):

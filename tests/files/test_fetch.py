@@ -22,7 +22,6 @@ from fgbg.files.fetch import (
     cache_name,
     default_cache_dir,
     fetch,
-    fetch_published,
     read_record,
 )
 from tests.helpers.fetch_server import CONTENT, CUT, OTHER, SHA, Handler, Server, serve, status
@@ -348,22 +347,13 @@ def test_each_address_has_its_own_place():
     assert cache_name("http://a.org/").startswith("download-")
 
 
-def test_published_models(server, tmp_path, monkeypatch):
+def test_published_models():
     assert {name: model.max_depth_m for name, model in PUBLISHED.items()} == {
         "nyu": 10.0,
         "kitti": 80.0,
     }
     for name, model in PUBLISHED.items():
         assert model.url == f"https://s3-eu-west-1.amazonaws.com/densedepth/{name}.h5"
-    monkeypatch.setenv("FGBG_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setenv("FGBG_KITTI_URL", server.url)
-    path = fetch_published("kitti", progress=False)
-    assert path == tmp_path / "cache" / cache_name(server.url)
-    other = server.url + "?mirror"
-    path = fetch_published("kitti", url=other, cache_dir=tmp_path / "b", progress=False)
-    assert path == tmp_path / "b" / cache_name(other)
-    with pytest.raises(ValueError, match="nyu, kitti"):
-        fetch_published("make3d")
 
 
 def test_default_cache_dir(monkeypatch, tmp_path):

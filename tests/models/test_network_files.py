@@ -12,9 +12,9 @@ from pathlib import Path
 import cv2
 import pytest
 
-from fgbg.files import fetch, storage
+from fgbg.files import storage
 from fgbg.files.fetch import FetchError
-from fgbg.models import network_files
+from fgbg.models import network_files, presets
 from fgbg.models.depth import depth_card
 from fgbg.models.depth.depth_card import DepthModelError
 from fgbg.pipeline.__main__ import main
@@ -129,7 +129,7 @@ def test_a_worker_that_lacks_a_published_network_downloads_it(tmp_path, monkeypa
     threading.Thread(target=with_server.serve_forever, daemon=True).start()
     try:
         monkeypatch.setenv("FGBG_NYU_URL", with_server.url)
-        launcher = Path(fetch.fetch_published("nyu", progress=False))
+        launcher = presets.obtain("nyu", progress=False)[1]
         model = depth_card.inspect(str(launcher), published="nyu", address=with_server.url)
         # A worker on another machine: neither the launcher's cache nor its environment.
         monkeypatch.delenv("FGBG_NYU_URL")

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from fgbg.models import opening
+from fgbg.models import opening, tflite_network
 from fgbg.models.opening import NetworkError
 from tests.helpers.data_sets import ROOT
 from tests.helpers.small_networks import keras_file, oracle, saved_model, tflite_file
@@ -59,10 +59,10 @@ def test_quantised_values_are_floats_outside(files):
 def test_integers_stand_for_floats_by_scale_and_zero():
     detail = {"dtype": np.uint8, "quantization": (0.5, 10)}
     np.testing.assert_array_equal(
-        opening.dequantised(np.array([0, 10, 14], np.uint8), detail), [-5, 0, 2]
+        tflite_network.dequantised(np.array([0, 10, 14], np.uint8), detail), [-5, 0, 2]
     )
     plain = np.array([0, 200], np.uint8)
-    assert opening.dequantised(plain, {"dtype": np.uint8, "quantization": (0.0, 0)}) is plain
+    assert tflite_network.dequantised(plain, {"dtype": np.uint8, "quantization": (0.0, 0)}) is plain
 
 
 def several(path: Path) -> Path:
@@ -131,7 +131,8 @@ def test_networks_of_tensorflow_can_be_part_of_a_function(files, name):
     [
         ("absent.keras", None, "no such file or folder"),
         ("folder", {}, "a folder without saved_model.pb"),
-        ("net.onnx", b"", "of unknown kind; a SavedModel folder or a .keras or .tflite file"),
+        ("net.pt", b"", "of unknown kind; a SavedModel folder or a .keras, .tflite or .onnx file"),
+        ("net.onnx", b"", "an empty file, not an ONNX file"),
         ("net.tflite", b"not a network", "not a TensorFlow Lite file"),
         ("net.keras", b"not a network", "not a Keras 3 file"),
         ("other.keras", {"readme.txt"}, "cannot be loaded"),

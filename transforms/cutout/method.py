@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from fgbg.models import onnx_file
 from fgbg.models.segmentation.segmentation import MaskModel, MaskNetwork
 from fgbg.models.segmentation.segmentation_detection import (
     Detection,
@@ -56,7 +57,7 @@ class Method:
         content = dataclasses.asdict(self)
         content["version"] = _VERSION
         if self.model is not None:
-            content["model"]["path"] = _digest(self.model.path)
+            content["model"] = {**self.model.decisive(), "path": _digest(self.model.path)}
         text = json.dumps(content, sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
@@ -64,7 +65,7 @@ class Method:
 def _digest(path: str) -> str:
     """Of a file, or of all files in a folder by name."""
     digest = hashlib.sha256()
-    files = [path]
+    files = onnx_file.read(path).files if path.lower().endswith(".onnx") else [path]
     if os.path.isdir(path):
         files = sorted(os.path.join(f, name) for f, _, names in os.walk(path) for name in names)
     for file in files:

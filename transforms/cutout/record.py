@@ -185,6 +185,19 @@ def check_sources(paths: Iterable[str]) -> None:
         _sources(folder)
 
 
+def licences(paths: Iterable[str]) -> list[dict[str, str]]:
+    """File and licence of photos, by the tables beside them; "" where they say none."""
+    tables: dict[str, dict[str, dict[str, str]]] = {}
+    found = []
+    for path in paths:
+        folder, _, file = path.rpartition("/")
+        if folder not in tables:
+            tables[folder] = _sources(folder)[0]
+        row = tables[folder].get(file, {})
+        found.append({"file": path, "licence": row.get("licence") or ""})
+    return found
+
+
 def _carry_sources(output: str, made: list[Record]) -> None:
     """Carries over origin and licence of the photos: the same columns, `file` the cut-out's.
 

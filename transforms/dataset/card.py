@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import Any
 
-from fgbg.transforms.dataset import precision
+from fgbg.transforms.dataset import credits, precision
 from fgbg.transforms.escaping import markdown, markdown_address, markdown_code
 from fgbg.transforms.job.job import Job
 
@@ -161,7 +161,16 @@ def _depth_section(job: Job, depth: dict[str, Any] | None) -> str:
 Metres, far is larger; {scale}.
 {about_loss}Estimated from each overlay by {markdown_code(c.depth_model["file"])}
 (SHA-256 `{c.depth_model["sha256"]}`): an estimate by a network, not a measurement.
-"""
+{_labels(job)}"""
+
+
+def _labels(job: Job) -> str:
+    """The licence of the network that made the depth, where it is known."""
+    licence, origin = credits.labels(job)
+    if not licence:
+        return ""
+    whose = f" ({markdown(origin)})" if origin else ""
+    return f"The network's licence: {markdown(licence)}{whose}.\n"
 
 
 def _statistics(statistics: dict[str, Any]) -> str:

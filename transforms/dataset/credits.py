@@ -6,9 +6,9 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
+from fgbg.files.licences import NOT_STATED
 from fgbg.transforms.job.job import InputPicture, Job
 
-NOT_STATED = "not stated"
 _CREATIVE_COMMONS = re.compile(r"CC (BY(?:-NC)?(?:-SA|-ND)?) (\d\.\d)")
 _DEEDS = "https://creativecommons.org"
 
@@ -24,6 +24,12 @@ def inputs(job: Job) -> Iterator[tuple[str, InputPicture]]:
 def licences(job: Job) -> list[str]:
     """Names of all licences, sorted; NOT_STATED is one of them where an input has none."""
     return sorted({picture.licence or NOT_STATED for _, picture in inputs(job)})
+
+
+def labels(job: Job) -> tuple[str, str]:
+    """Licence and origin of the network that made the depth; "" where the job does not say them."""
+    model = job.configuration.depth_model or {}
+    return model.get("licence", ""), model.get("origin", "")
 
 
 def licence_address(name: str) -> str:

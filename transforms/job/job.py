@@ -241,7 +241,7 @@ class Job:
         if self.in_records:  # a record holds its sample's number among all
             content["of"] = [placements, len(self.foregrounds)]
         if content["depth_model"] is not None:
-            for where in ("file", "address"):
+            for where in ("file", "address", "licence", "origin"):
                 content["depth_model"].pop(where, None)
         content["format_version"] = FORMAT_VERSION
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).digest()

@@ -14,14 +14,13 @@ from numpy.typing import NDArray
 from fgbg.models import tensorflow_process
 from fgbg.models.depth import depth_network
 from fgbg.models.depth.depth_card import DepthModel
+from fgbg.models.opening import ONNX, TFLITE
 from fgbg.models.segmentation.segmentation import MaskModel, MaskNetwork
 from fgbg.models.trained import trained_card
 from fgbg.models.trained.compact_network import BACKGROUND, DEPTH, MASK
 
 __all__ = ["DEPTH", "MASK", "LabelNetwork", "Labeller"]
 
-# Networks of any size are fed pictures whose sides are multiples of this: most halve them often.
-STRIDE = 32
 Size = tuple[int, int]
 Labels = dict[str, NDArray[np.float32]]
 
@@ -49,7 +48,7 @@ class LabelNetwork:
         content = {
             "sha256": self.sha256,
             "depth": self.depth and self.depth.identity().to_dict(),
-            "mask": self.mask and {**dataclasses.asdict(self.mask), "path": ""},
+            "mask": self.mask and {**self.mask.decisive(), "path": ""},
             "fed_side": self.fed_side,
         }
         text = json.dumps(content, sort_keys=True)
@@ -113,10 +112,13 @@ class _Depth(Labeller):
 
     def __init__(self, network: LabelNetwork, model: DepthModel, threads: int) -> None:
         self._network, self._model, self._threads = network, model, threads
-        tf = tensorflow_process.start(threads)
         # One picture a call on a CPU: sizes differ from picture to picture, and what a call is
         # padded with costs as much as a picture.
-        self._unit_size = None if tensorflow_process.gpu_name(tf) else 1
+        self._unit_size: int | None = 1
+        if model.kind not in (ONNX, TFLITE) and tensorflow_process.gpu_name(
+            tensorflow_process.start(threads)
+        ):
+            self._unit_size = None
         self._loaded: dict[Size, depth_network.DepthNetwork] = {}
         first = self._load((network.fed_side, network.fed_side))
         self._own = None if first.any_size else first.size
@@ -133,7 +135,7 @@ class _Depth(Labeller):
             return self._own
         scale = self._network.fed_side / max(picture)
         scaled = round(picture[0] * scale), round(picture[1] * scale)
-        return depth_network.fed_size(scaled, STRIDE)
+        return depth_network.fed_size(scaled, depth_network.stride_of(self._model))
 
     def predict(self, bgr: NDArray[np.uint8]) -> Labels:
         size = bgr.shape[1], bgr.shape[0]

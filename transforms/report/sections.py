@@ -215,10 +215,16 @@ def licences(job: Job) -> Html:
         name = picture.licence or credits.NOT_STATED
         by_name[name] = by_name.get(name, 0) + 1
     counted = [[_licence(name), f"{count:,}"] for name, count in sorted(by_name.items())]
-    return join(
+    parts = [
         element("p", "The licences of the pictures that a data set was made from apply to it."),
         table(["licence", "inputs"], counted, {1}),
-    )
+    ]
+    licence, origin = credits.labels(job)
+    if licence:
+        whose = f" ({origin})" if origin else ""
+        words = f"Its depth was made by a network under {licence}{whose}."
+        parts.append(element("p", words))
+    return join(*parts)
 
 
 def inputs(title: str, pictures: list[InputPicture], columns: dict[str, Iterable[object]]) -> Html:

@@ -224,7 +224,7 @@ def test_of_several_outputs_the_card_names_one(tmp_path):
     [
         ("{", "Expecting property name"),
         ("[1]", "not a JSON object"),
-        ('{"input_rang": [0, 1]}', "unknown input_rang; known are input_channels, input_mean"),
+        ('{"input_rang": [0, 1]}', "unknown input_rang; known are canonical_focal, field_of_view"),
         ('{"input_range": [0]}', "input_range"),
         ('{"input_std": [1, 0, 1]}', "input_std has a zero"),
         ('{"input_channels": "gbr"}', "input_channels is 'gbr'"),

@@ -246,7 +246,7 @@ def test_a_network_that_cannot_be_fetched(small_inputs, tmp_path, monkeypatch, c
     assert not (tmp_path / "set").exists()
     more = ["--depth_model", "x.keras", "--depth_model_url", server.url]
     assert main(arguments(small_inputs, tmp_path / "set", *more)) == 2
-    assert "goes with --depth_model nyu or kitti" in capsys.readouterr().err
+    assert "--depth_model_url goes with the names moge2-small" in capsys.readouterr().err
 
 
 def html(path: Path, weights: Path) -> None:

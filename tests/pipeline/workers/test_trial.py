@@ -12,11 +12,13 @@ import numpy as np
 import pytest
 
 from fgbg.models.depth import depth_card
+from fgbg.models.depth.depth_card import DepthModelError
 from fgbg.pipeline import faults
 from fgbg.pipeline.__main__ import main
 from fgbg.pipeline.exit_codes import UserError
 from fgbg.pipeline.workers import memory, trial
 from tests.helpers.data_sets import arguments, tree
+from tests.helpers.onnx_networks import depth_network
 from tests.helpers.small_networks import tflite_file
 
 SIZE = (32, 32)
@@ -38,17 +40,36 @@ def mutated(content: bytes, seed: int) -> bytes:
 def fuzz(network: Path, folder: Path, seeds: range, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(trial, "PATIENCE_S", 15.0)
     for seed in seeds:
-        path = folder / f"{seed}.tflite"
+        path = folder / f"{seed}{network.suffix}"
         path.write_bytes(mutated(network.read_bytes(), seed))
-        model = depth_card.inspect(str(path))
         try:
-            trial.depth(str(path), model, SIZE)
-        except UserError as error:
+            trial.depth(str(path), depth_card.inspect(str(path)), SIZE)
+        except (UserError, DepthModelError) as error:
             assert str(path) in str(error) and "\n" not in str(error)
+
+
+@pytest.fixture(scope="module")
+def onnx(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return depth_network(tmp_path_factory.mktemp("onnx") / "net.onnx", SIZE, outputs=1)
 
 
 def test_damaged_networks_end_no_command(network, tmp_path, monkeypatch):
     fuzz(network, tmp_path, range(4), monkeypatch)
+
+
+def test_damaged_onnx_networks_end_no_command(onnx, tmp_path, monkeypatch):
+    fuzz(onnx, tmp_path, range(6), monkeypatch)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(
+    not os.environ.get("FGBG_TEST_ALL_DAMAGE"),
+    reason="takes minutes: FGBG_TEST_ALL_DAMAGE=1 asks for it",
+)
+@pytest.mark.timeout(1200)
+def test_many_damaged_onnx_networks_end_no_command(onnx, shared_data, tmp_path, monkeypatch):
+    fuzz(onnx, tmp_path, range(100), monkeypatch)
+    fuzz(shared_data / "weights" / "u2netp.onnx", tmp_path, range(100, 200), monkeypatch)
 
 
 @pytest.mark.slow
