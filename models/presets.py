@@ -262,7 +262,7 @@ def obtain(name: str, url: str | None = None, **options: Any) -> tuple[str, Path
     cache = fetch.default_cache_dir()
     if places != preset.addresses:
         return places[0], fetch.fetch(places[0], None, None, cache, **options)
-    known = {"sha256": preset.sha256, "size": preset.size, "md5": preset.md5}
+    known: dict[str, Any] = {"sha256": preset.sha256, "size": preset.size, "md5": preset.md5}
     there = cached(name)
     if there is not None:
         places = (there[0],)

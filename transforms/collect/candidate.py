@@ -189,8 +189,9 @@ class Record:
         content: dict[str, Any] = json.loads(data)
         found = content.pop("found")
         candidate = Candidate(**found.pop("candidate"))
-        hashes, notes = (tuple(content.pop(name, ())) for name in ("hashes", "notes"))
-        return cls(found=Found(candidate=candidate, **found), hashes=hashes, notes=notes, **content)
+        for name in ("hashes", "notes"):
+            content[name] = tuple(content.get(name, ()))
+        return cls(found=Found(candidate=candidate, **found), **content)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -107,7 +107,10 @@ class Commit:
 
     def _check_types(self) -> None:
         """Raises a TypeError for values that no record has: a checksum can be right of an edit."""
-        whole = [self.sizes.values(), *(vars(m).values() for m in self.moments.values())]
+        whole: list[Iterable[Any]] = [
+            self.sizes.values(),
+            *(vars(m).values() for m in self.moments.values()),
+        ]
         whole += [column for column in self.columns.values() if isinstance(column, list)]
         if len(whole) != 1 + len(self.moments) + len(self.columns):
             raise TypeError("a column is no list")

@@ -11,6 +11,7 @@ import pytest
 from fgbg.transforms.cutout import automatic, colours, finish, matting, parts, saliency
 from fgbg.transforms.cutout import superpixels as patches
 from fgbg.transforms.cutout.found import Found, Rejected
+from fgbg.transforms.cutout.method import Method
 from tests.helpers import cutout_pictures as draw
 
 
@@ -229,7 +230,7 @@ def test_real_photos(shared_data: Path) -> None:
     from benchmarks.cutout import cut, photos
 
     cases = photos(shared_data / "fg_noalpha", shared_data / "fg_noalpha_ref")
-    results = [cut(case)[0] for case in cases]
+    results = [cut(case, Method(), None)[0] for case in cases]
     assert len(results) >= 8
     assert np.mean([r.iou for r in results]) >= 0.85
     assert np.mean([r.error for r in results]) < 0.05
