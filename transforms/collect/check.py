@@ -8,7 +8,6 @@ programs, and those are no matter for a stranger's file.
 from __future__ import annotations
 
 import dataclasses
-import io
 
 import cv2
 import numpy as np
@@ -94,6 +93,8 @@ def _check_header(data: bytes, checks: Checks, content_type: str) -> None:
     decoders.silence()
     try:
         width, height = _size(data)
+    except PictureError:
+        raise
     except Image.DecompressionBombError as error:
         raise PictureError(f"more than {checks.max_pixels:,} pixels") from error
     except Exception as error:  # Pillow's readers raise many kinds on damaged headers
@@ -110,13 +111,13 @@ def _check_header(data: bytes, checks: Checks, content_type: str) -> None:
 def _size(data: bytes) -> tuple[int, int]:
     """Width and height, as the file has them; whatever a reader raises comes through."""
     try:
-        with Image.open(io.BytesIO(data), formats=_FORMATS) as image:
+        with Image.open(decoders.Timed(data), formats=_FORMATS) as image:
             return image.size
     except Exception:
         rest = png_chunks.bare(data)
         if rest is None:
             raise
-        with Image.open(io.BytesIO(rest), formats=_FORMATS) as image:
+        with Image.open(decoders.Timed(rest), formats=_FORMATS) as image:
             return image.size
 
 

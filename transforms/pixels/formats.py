@@ -13,6 +13,7 @@ import warnings
 
 from PIL import Image, TiffImagePlugin, UnidentifiedImageError
 
+from fgbg.transforms.pixels import decoders, jpeg_header
 from fgbg.transforms.pixels.picture_error import PictureError
 
 # The usual ones first. HEIF comes by pillow-heif, where that is installed.
@@ -52,6 +53,8 @@ _HEIC_BRANDS = frozenset((b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", 
 _AVIF_BRANDS = frozenset((b"avif", b"avis"))
 _HEIC = "HEIC, as phones write it; pip install 'fgbg[heic]', or convert it to JPEG or PNG"
 _AVIF = "AVIF, which the Pillow that is installed does not read; convert it to JPEG or PNG"
+# Each takes all pixels through the decoder. Encoders make 1 to 12, optimised ones up to 64.
+_MOST_SCANS = 200
 # Of a BMP of 16 colours: Pillow takes runs of an odd number of single pixels for shorter ones.
 _RLE4 = 2
 # Bytes that tell the format.
@@ -86,13 +89,17 @@ def open_picture(data: bytes) -> Image.Image:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of oversized pictures: checked by the caller
-            image = Image.open(io.BytesIO(data), formats=formats)
+            image = Image.open(decoders.Timed(data), formats=formats)
+    except PictureError:
+        raise
     except UnidentifiedImageError as error:
         raise PictureError(f"not a picture: {describe(data)}") from error
     except Image.DecompressionBombError as error:
         raise PictureError("larger than 64 megapixels; scale it down first") from error
     except Exception as error:  # Pillow's readers raise many kinds on damaged headers
         raise PictureError(f"a damaged picture: {error}") from error
+    if image.format in ("JPEG", "MPO") and (count := jpeg_header.scans(data)) > _MOST_SCANS:
+        raise PictureError(f"a JPEG of {count:,} scans or more; save it anew")
     if image.format in ("BMP", "DIB") and image.info.get("compression") == _RLE4:
         raise PictureError("a BMP packed by RLE of 4 bits, which is not read; save it as PNG")
     return image
@@ -113,7 +120,7 @@ def describe(data: bytes) -> str:
     brands = _brands(data)
     if brands & _AVIF_BRANDS:
         return f"it is {_AVIF}" if not _can_read_avif() else "its header is damaged"
-    if data[:2] == b"\xff\xd8" and (bits := _jpeg_bits(data)) not in (0, 8):
+    if data[:2] == b"\xff\xd8" and (bits := jpeg_header.bits(data)) not in (0, 8):
         return f"it is a JPEG of {bits} bits a colour; save it with 8 bits, or as PNG"
     if data[:4] in (b"II*\0", b"MM\0*"):
         return _describe_tiff(data)
@@ -148,19 +155,6 @@ def _can_read_avif() -> bool:
     from PIL import features
 
     return bool(features.check("avif"))
-
-
-def _jpeg_bits(data: bytes) -> int:
-    """Bits of a colour in a JPEG; 0 where its header has no end."""
-    at = 2
-    while at + 5 <= len(data) and data[at] == 0xFF:
-        marker = data[at + 1]
-        if 0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC):
-            return data[at + 4]
-        if marker == 0xDA:
-            return 0
-        at += 2 + struct.unpack(">H", data[at + 2 : at + 4])[0]
-    return 0
 
 
 def _describe_tiff(data: bytes) -> str:
