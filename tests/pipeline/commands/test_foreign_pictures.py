@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image, features
 
+from fgbg.pipeline.__main__ import main
 from fgbg.pipeline.data_set import given_pictures, pairs
 from fgbg.pipeline.data_set import request as requests
 from fgbg.pipeline.exit_codes import UserError
@@ -87,6 +88,15 @@ def test_generate_says_what_it_made_of_a_picture(tmp_path, capsys):
     assert sum("fg/hazy.png: a haze of alpha" in line for line in said) == 1
     assert sum("bg/odd.png: its colour profile is broken" in line for line in said) == 1
     assert len(said) == 2 or not [line for line in said if "thing.png" in line]
+
+
+def test_cutout_and_depth_say_the_same_of_a_profile(tmp_path, capsys, in_process):
+    path = save(tmp_path / "odd.png", disc(1), icc_profile=b"rubbish" * 9)
+    words = f"Warning: {path}: its colour profile is broken"
+    given_pictures.read(str(path), tell=True)
+    assert words in capsys.readouterr().err
+    assert main(["cutout", str(path), "--output", str(tmp_path / "out")]) == 0
+    assert capsys.readouterr().err.count(words) == 1
 
 
 def test_generate_refuses_alpha_of_0_or_1_before_anything_is_written(tmp_path):
