@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import io
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import cv2
 import numpy as np
 from PIL import Image, features
 
-from tests.helpers.pictures import disc, photo
+from tests.helpers.pictures import disc, encoded, photo
 
 SIZE = (61, 45)
 
@@ -26,12 +25,6 @@ class Kind(NamedTuple):
     data: bytes
     pixels: np.ndarray
     off: int | None = 0
-
-
-def by_pillow(image: Image.Image, kind: str, **settings: Any) -> bytes:
-    buffer = io.BytesIO()
-    image.save(buffer, kind, **settings)
-    return buffer.getvalue()
 
 
 def grey_of(values: np.ndarray) -> np.ndarray:
@@ -57,25 +50,23 @@ def jpegs() -> dict[str, Kind]:
     for sampling in ("4:4:4", "4:2:2", "4:2:0"):
         for progressive in (False, True):
             name = f"JPEG {sampling}{' progressive' * progressive}"
-            data = by_pillow(
-                image, "JPEG", quality=90, subsampling=sampling, progressive=progressive
-            )
+            data = encoded(image, "JPEG", quality=90, subsampling=sampling, progressive=progressive)
             found[name] = Kind(data, rgb(), None)
     grey = np.array(image.convert("L"))
-    found["JPEG grey"] = Kind(by_pillow(Image.fromarray(grey), "JPEG"), grey_of(grey), None)
+    found["JPEG grey"] = Kind(encoded(Image.fromarray(grey), "JPEG"), grey_of(grey), None)
     for rows in (1, 2):
-        data = by_pillow(image, "JPEG", quality=90, restart_marker_rows=rows)
+        data = encoded(image, "JPEG", quality=90, restart_marker_rows=rows)
         found[f"JPEG with restart markers after {rows}"] = Kind(data, rgb(), None)
-    found["JPEG of RGB"] = Kind(by_pillow(image, "JPEG", quality=95, keep_rgb=True), rgb(), None)
-    found["JPEG optimised"] = Kind(by_pillow(image, "JPEG", optimize=True), rgb(), None)
+    found["JPEG of RGB"] = Kind(encoded(image, "JPEG", quality=95, keep_rgb=True), rgb(), None)
+    found["JPEG optimised"] = Kind(encoded(image, "JPEG", optimize=True), rgb(), None)
     for size in ((1, 1), (1, 33), (17, 9), (8, 8)):
         small = photo(6, *size)
-        data = by_pillow(Image.fromarray(small), "JPEG", quality=100, subsampling="4:4:4")
+        data = encoded(Image.fromarray(small), "JPEG", quality=100, subsampling="4:4:4")
         found[f"JPEG of {size}"] = Kind(data, small, None)
     for turn in range(1, 9):
         exif = Image.Exif()
         exif[0x0112] = turn
-        found[f"JPEG turned {turn}"] = Kind(by_pillow(image, "JPEG", exif=exif), rgb(), None)
+        found[f"JPEG turned {turn}"] = Kind(encoded(image, "JPEG", exif=exif), rgb(), None)
     return found
 
 
@@ -83,27 +74,27 @@ def tiffs() -> dict[str, Kind]:
     """TIFF: kinds of samples, compressions, byte orders, layouts."""
     image, found = Image.fromarray(rgb()), {}
     for packing in ("raw", "packbits", "tiff_lzw", "tiff_adobe_deflate"):
-        found[f"TIFF {packing}"] = Kind(by_pillow(image, "TIFF", compression=packing), rgb())
-        alpha = by_pillow(Image.fromarray(rgba()), "TIFF", compression=packing)
+        found[f"TIFF {packing}"] = Kind(encoded(image, "TIFF", compression=packing), rgb())
+        alpha = encoded(Image.fromarray(rgba()), "TIFF", compression=packing)
         found[f"TIFF {packing} RGBA"] = Kind(alpha, rgba())
-    found["TIFF jpeg"] = Kind(by_pillow(image, "TIFF", compression="jpeg"), rgb(), None)
+    found["TIFF jpeg"] = Kind(encoded(image, "TIFF", compression="jpeg"), rgb(), None)
     grey = np.array(image.convert("L"))
-    found["TIFF grey"] = Kind(by_pillow(Image.fromarray(grey), "TIFF"), grey_of(grey))
+    found["TIFF grey"] = Kind(encoded(Image.fromarray(grey), "TIFF"), grey_of(grey))
     black = image.convert("1")
     for packing in ("raw", "group3", "group4"):
-        data = by_pillow(black, "TIFF", compression=packing)
+        data = encoded(black, "TIFF", compression=packing)
         found[f"TIFF 1 bit {packing}"] = Kind(data, np.array(black.convert("RGB")))
     palette = image.quantize(40)
-    found["TIFF palette"] = Kind(by_pillow(palette, "TIFF"), np.array(palette.convert("RGB")))
+    found["TIFF palette"] = Kind(encoded(palette, "TIFF"), np.array(palette.convert("RGB")))
     sixteen = grey.astype(np.uint16) * 257
-    found["TIFF grey of 16 bits"] = Kind(by_pillow(Image.fromarray(sixteen), "TIFF"), grey_of(grey))
+    found["TIFF grey of 16 bits"] = Kind(encoded(Image.fromarray(sixteen), "TIFF"), grey_of(grey))
     floats = Image.fromarray(sixteen.astype(np.float32))
-    found["TIFF grey of floats"] = Kind(by_pillow(floats, "TIFF"), grey_of(grey))
+    found["TIFF grey of floats"] = Kind(encoded(floats, "TIFF"), grey_of(grey))
     deep = (rgb().astype(np.uint16) * 257)[..., ::-1]
     for code in (1, 5, 32946):
         _, file = cv2.imencode(".tif", deep, [cv2.IMWRITE_TIFF_COMPRESSION, code])
         found[f"TIFF RGB of 16 bits, {code}"] = Kind(file.tobytes(), rgb())
-    found["TIFF big"] = Kind(by_pillow(image, "TIFF", big_tiff=True), rgb())
+    found["TIFF big"] = Kind(encoded(image, "TIFF", big_tiff=True), rgb())
     return found
 
 
@@ -111,12 +102,12 @@ def webps() -> dict[str, Kind]:
     """WebP: lossy, lossless, with alpha, animated."""
     image, cut = Image.fromarray(rgb()), Image.fromarray(rgba())
     return {
-        "WebP": Kind(by_pillow(image, "WEBP", quality=90), rgb(), None),
-        "WebP lossless": Kind(by_pillow(image, "WEBP", lossless=True), rgb()),
-        "WebP alpha": Kind(by_pillow(cut, "WEBP", quality=90), rgba(), None),
-        "WebP alpha lossless": Kind(by_pillow(cut, "WEBP", lossless=True, exact=True), rgba()),
+        "WebP": Kind(encoded(image, "WEBP", quality=90), rgb(), None),
+        "WebP lossless": Kind(encoded(image, "WEBP", lossless=True), rgb()),
+        "WebP alpha": Kind(encoded(cut, "WEBP", quality=90), rgba(), None),
+        "WebP alpha lossless": Kind(encoded(cut, "WEBP", lossless=True, exact=True), rgba()),
         "WebP animated": Kind(
-            by_pillow(image, "WEBP", lossless=True, save_all=True, append_images=[image.rotate(9)]),
+            encoded(image, "WEBP", lossless=True, save_all=True, append_images=[image.rotate(9)]),
             rgb(),
         ),
     }
@@ -129,11 +120,11 @@ def avifs() -> dict[str, Kind]:
     image, cut = Image.fromarray(rgb()), Image.fromarray(rgba())
     found = {
         f"AVIF {sampling}": Kind(
-            by_pillow(image, "AVIF", quality=95, speed=10, subsampling=sampling), rgb(), None
+            encoded(image, "AVIF", quality=95, speed=10, subsampling=sampling), rgb(), None
         )
         for sampling in ("4:4:4", "4:2:2", "4:2:0")
     }
-    found["AVIF alpha"] = Kind(by_pillow(cut, "AVIF", quality=95, speed=10), rgba(), None)
+    found["AVIF alpha"] = Kind(encoded(cut, "AVIF", quality=95, speed=10), rgba(), None)
     return found
 
 
@@ -144,13 +135,13 @@ def gifs() -> dict[str, Kind]:
     clear = int(np.array(palette)[0, 0])
     alpha = np.where(np.array(palette) == clear, 0, 255).astype(np.uint8)
     return {
-        "GIF": Kind(by_pillow(palette, "GIF", interlace=0), seen),
-        "GIF interlaced": Kind(by_pillow(palette, "GIF", interlace=1), seen),
+        "GIF": Kind(encoded(palette, "GIF", interlace=0), seen),
+        "GIF interlaced": Kind(encoded(palette, "GIF", interlace=1), seen),
         "GIF transparent": Kind(
-            by_pillow(palette, "GIF", transparency=clear), np.dstack((seen, alpha))
+            encoded(palette, "GIF", transparency=clear), np.dstack((seen, alpha))
         ),
         "GIF animated": Kind(
-            by_pillow(palette, "GIF", save_all=True, append_images=[palette.rotate(90)]), seen
+            encoded(palette, "GIF", save_all=True, append_images=[palette.rotate(90)]), seen
         ),
     }
 
@@ -160,7 +151,7 @@ def bmps() -> dict[str, Kind]:
     image = Image.fromarray(rgb())
     grey, black, palette = image.convert("L"), image.convert("1"), image.quantize(16)
     found = {
-        f"BMP {mode}": Kind(by_pillow(one, "BMP"), np.array(one.convert("RGB")))
+        f"BMP {mode}": Kind(encoded(one, "BMP"), np.array(one.convert("RGB")))
         for mode, one in (("RGB", image), ("L", grey), ("1", black), ("P", palette))
     }
     _, data = cv2.imencode(".bmp", rgba()[..., [2, 1, 0, 3]])
@@ -172,25 +163,25 @@ def others() -> dict[str, Kind]:
     """JPEG 2000, PPM and PGM, and formats that only patterns find."""
     image, cut = Image.fromarray(rgb()), Image.fromarray(rgba())
     grey = np.array(image.convert("L"))
-    sixteen = by_pillow(Image.fromarray(grey.astype(np.uint16) * 257), "PPM")
+    sixteen = encoded(Image.fromarray(grey.astype(np.uint16) * 257), "PPM")
     found = {
-        "JPEG 2000": Kind(by_pillow(image, "JPEG2000"), rgb()),
-        "JPEG 2000 alpha": Kind(by_pillow(cut, "JPEG2000"), rgba()),
+        "JPEG 2000": Kind(encoded(image, "JPEG2000"), rgb()),
+        "JPEG 2000 alpha": Kind(encoded(cut, "JPEG2000"), rgba()),
         "JPEG 2000 lossy": Kind(
-            by_pillow(image, "JPEG2000", irreversible=True, quality_layers=[8]), rgb(), None
+            encoded(image, "JPEG2000", irreversible=True, quality_layers=[8]), rgb(), None
         ),
-        "PPM": Kind(by_pillow(image, "PPM"), rgb()),
-        "PGM": Kind(by_pillow(Image.fromarray(grey), "PPM"), grey_of(grey)),
+        "PPM": Kind(encoded(image, "PPM"), rgb()),
+        "PGM": Kind(encoded(Image.fromarray(grey), "PPM"), grey_of(grey)),
         "PGM of 16 bits": Kind(sixteen, grey_of(grey)),
         "PPM in words": Kind(_in_words(rgb()), rgb()),
     }
     for kind in ("TGA", "SGI", "QOI"):
-        found[f"{kind} RGB"] = Kind(by_pillow(image, kind), rgb())
-        found[f"{kind} RGBA"] = Kind(by_pillow(cut, kind), rgba())
-    found["TGA packed"] = Kind(by_pillow(image, "TGA", compression="tga_rle"), rgb())
-    found["PCX"] = Kind(by_pillow(image, "PCX"), rgb())
-    found["DDS"] = Kind(by_pillow(cut, "DDS"), rgba())
-    found["ICO"] = Kind(by_pillow(cut, "ICO", sizes=[SIZE], bitmap_format="bmp"), rgba())
+        found[f"{kind} RGB"] = Kind(encoded(image, kind), rgb())
+        found[f"{kind} RGBA"] = Kind(encoded(cut, kind), rgba())
+    found["TGA packed"] = Kind(encoded(image, "TGA", compression="tga_rle"), rgb())
+    found["PCX"] = Kind(encoded(image, "PCX"), rgb())
+    found["DDS"] = Kind(encoded(cut, "DDS"), rgba())
+    found["ICO"] = Kind(encoded(cut, "ICO", sizes=[SIZE], bitmap_format="bmp"), rgba())
     return found
 
 

@@ -2,8 +2,24 @@
 
 from __future__ import annotations
 
+import io
+from typing import Any
+
 import numpy as np
 from PIL import Image
+
+
+def encoded(picture: np.ndarray | Image.Image, kind: str = "PNG", **settings: Any) -> bytes:
+    """A picture's file, as Pillow writes it."""
+    buffer = io.BytesIO()
+    image = picture if isinstance(picture, Image.Image) else Image.fromarray(picture)
+    image.save(buffer, kind, **settings)
+    return buffer.getvalue()
+
+
+def off(found: np.ndarray, expected: np.ndarray) -> int:
+    """The most that any value differs by."""
+    return int(np.abs(found.astype(int) - expected).max())
 
 
 def photo(seed: int, width: int = 96, height: int = 80) -> np.ndarray:

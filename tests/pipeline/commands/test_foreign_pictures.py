@@ -24,7 +24,7 @@ from fgbg.transforms.pixels import codec
 from tests.helpers import cutout_pictures as draw
 from tests.helpers.colour_profiles import SPACES, by_numpy, matrix_profile
 from tests.helpers.data_sets import arguments, make_in_process
-from tests.helpers.pictures import disc, photo
+from tests.helpers.pictures import disc, off, photo
 
 SWAPPED = matrix_profile(*SPACES["swapped primaries"])
 
@@ -44,10 +44,6 @@ def inputs(folder: Path) -> Path:
 def asked_for(folder: Path, *more: str) -> requests.Request:
     given = arguments(folder, folder / "out", *more)[1:]
     return requests.read(options.parse(options.generate_parser(), given)[0])
-
-
-def off(found: np.ndarray, expected: np.ndarray) -> int:
-    return int(np.abs(found.astype(int) - expected).max())
 
 
 def test_generate_converts_colours_of_backgrounds_and_foregrounds(tmp_path):

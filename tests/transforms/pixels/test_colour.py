@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import struct
 import time
 
@@ -24,20 +23,9 @@ from tests.helpers.colour_profiles import (
     profile,
     srgb_curve,
 )
-from tests.helpers.pictures import photo
+from tests.helpers.pictures import encoded, off, photo
 
 RGB = photo(7, 64, 48)
-
-
-def encoded(array, kind="PNG", **settings):
-    buffer = io.BytesIO()
-    image = array if isinstance(array, Image.Image) else Image.fromarray(array)
-    image.save(buffer, kind, **settings)
-    return buffer.getvalue()
-
-
-def off(found, expected):
-    return int(np.abs(found.astype(int) - expected).max())
 
 
 @pytest.mark.parametrize("space", SPACES)

@@ -27,7 +27,7 @@ from tests.helpers.colour_profiles import (
     profile,
     srgb_curve,
 )
-from tests.helpers.pictures import photo
+from tests.helpers.pictures import encoded, off, photo
 
 PHOTO = photo(7, 64, 48)
 BT2020 = ((0.708, 0.292), (0.170, 0.797), (0.131, 0.046))
@@ -41,10 +41,6 @@ def png(pixels, *chunks, depth=8, colour=png_files.RGB):
 def read(data):
     notes = []
     return read_picture(data, notes), notes
-
-
-def off(found, expected):
-    return int(np.abs(found.astype(int) - expected).max())
 
 
 def light_of_srgb(values):
@@ -178,12 +174,6 @@ def exif(space, index=None):
     whole = Image.Exif()
     whole.load(made.tobytes())
     return whole
-
-
-def encoded(pixels, kind, **settings):
-    buffer = io.BytesIO()
-    Image.fromarray(pixels).save(buffer, kind, **settings)
-    return buffer.getvalue()
 
 
 LOSSLESS = {"PNG": {}, "WEBP": {"lossless": True}, "TIFF": {}}

@@ -17,21 +17,12 @@ from fgbg.transforms.pixels import formats
 from fgbg.transforms.pixels.picture_error import PictureError
 from fgbg.transforms.pixels.pictures import read_picture
 from tests.helpers.colour_profiles import SPACES, by_numpy, matrix_profile
-from tests.helpers.pictures import disc, photo
+from tests.helpers.pictures import disc, encoded, photo
 from tests.helpers.pixel_oracles import turned_by_exif
+from tests.helpers.png_files import chunk
 
 RGB = photo(2, 32, 24)
 HEIC = b"\0\0\0\x18ftypheic\0\0\0\0mif1heic" + bytes(64)
-
-
-def encoded(image: Image.Image, kind: str, **settings: object) -> bytes:
-    buffer = io.BytesIO()
-    image.save(buffer, kind, **settings)
-    return buffer.getvalue()
-
-
-def chunk(kind: bytes, data: bytes) -> bytes:
-    return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
 
 
 def png(width: int, depth: int, colour: int, row: bytes, *chunks: bytes) -> bytes:
