@@ -120,6 +120,8 @@ def describe(data: bytes) -> str:
     brands = _brands(data)
     if brands & _AVIF_BRANDS:
         return f"it is {_AVIF}" if not _can_read_avif() else "its header is damaged"
+    if brands & _HEIC_BRANDS:
+        return "it is HEIC, and its header is damaged"
     if data[:2] == b"\xff\xd8" and (bits := jpeg_header.bits(data)) not in (0, 8):
         return f"it is a JPEG of {bits} bits a colour; save it with 8 bits, or as PNG"
     if data[:4] in (b"II*\0", b"MM\0*"):
