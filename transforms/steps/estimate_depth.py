@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from fgbg.models import network_files
 from fgbg.models.depth import depth_network
 from fgbg.models.depth.depth_card import DepthModel
+from fgbg.models.opening import ONNX
 from fgbg.transforms import meter
 from fgbg.transforms.steps.compose import ComposedUnit, FailedUnit, canvases_of
 from fgbg.transforms.steps.watched_call import HungError, watched_call
@@ -25,8 +26,8 @@ class NoGpu:
     """In the place of a depth network, where a GPU was asked for and is not there."""
 
     reason = (
-        "the job asks for a GPU, and its network finds none on this worker: no depth is made by its "
-        "processor. Look at the worker's log for its driver (--accelerator needs "
+        "the job asks for a GPU, and its network finds none on this worker: no depth is made by "
+        "its processor. Look at the worker's log for its driver (--accelerator needs "
         "install-nvidia-driver:5xx), or leave --gpu out"
     )
 
@@ -74,13 +75,14 @@ class DepthModelHandler(
 
     def load_model(self) -> depth_network.DepthNetwork | NoGpu:
         # Not raised: an error while a model is loaded ends the whole job, and says nothing of it.
-        if self._needs_gpu and depth_network.gpu_of(self._threads) is None:
+        by_tensorflow = self._model.kind != ONNX
+        if self._needs_gpu and by_tensorflow and depth_network.gpu_of(self._threads) is None:
             return NoGpu()
         path = network_files.on_this_machine(self._source, self._model)
         network = depth_network.load(
             path, self._model, self._canvas, self._threads, self._unit_size
         )
-        # A network of another kind than TensorFlow's may not use the GPU that is there.
+        # ONNX Runtime says which device it uses only when it has opened a network.
         return NoGpu() if self._needs_gpu and network.gpu is None else network
 
     def run_inference(

@@ -15,7 +15,7 @@ from apache_beam.runners.portability.fn_api_runner import FnApiRunner
 
 from fgbg.models.depth import depth_network
 from fgbg.models.depth.depth_card import DepthCard, DepthModel
-from fgbg.models.opening import KERAS
+from fgbg.models.opening import KERAS, ONNX
 from fgbg.pipeline.graph import generate
 from fgbg.transforms.job import commit
 from fgbg.transforms.job.work_unit import WorkUnit
@@ -99,6 +99,17 @@ def test_a_network_that_does_not_use_the_gpu_that_is_there_makes_no_depth(loaded
     monkeypatch.setattr(depth_network, "load", lambda *_: Network())
     assert isinstance(handler(True).load_model(), NoGpu)
     assert isinstance(handler(False).load_model(), Network)
+
+
+@pytest.mark.parametrize("gpu", [None, "GPU"])
+def test_onnx_runtime_is_asked_for_its_own_gpu(gpu, loaded, monkeypatch):
+    monkeypatch.setattr(depth_network, "gpu_of", lambda threads: pytest.fail("of TensorFlow"))
+    network = Network()
+    network.gpu = gpu
+    monkeypatch.setattr(depth_network, "load", lambda *_: network)
+    model = dataclasses.replace(MODEL, kind=ONNX, file="net.onnx")
+    found = DepthModelHandler("net.onnx", model, (32, 32), 1, 2, True).load_model()
+    assert isinstance(found, NoGpu) == (gpu is None)
 
 
 @pytest.mark.parametrize("gpu", [None, "Tesla T4"])
