@@ -9,6 +9,7 @@ import os
 from fgbg.files import storage
 from fgbg.models import network_files
 from fgbg.models.depth.depth_card import DENSEDEPTH, DepthModel, DepthModelError
+from fgbg.models.opening import ONNX
 from fgbg.pipeline.cloud.gpus import NONE as NO_GPU
 from fgbg.pipeline.data_set.merge import JobConflict, merge
 from fgbg.pipeline.data_set.stored import check_shards, stored_job
@@ -47,6 +48,12 @@ class Request:
     stored: Job | None
     paths: dict[tuple[str, str], str]
     depth_path: str | None
+
+    @property
+    def needs_tensorflow(self) -> bool:
+        """Whether depth is made, by a network that TensorFlow runs."""
+        model = self.job.configuration.depth_model
+        return model is not None and DepthModel.from_dict(model).kind != ONNX
 
 
 def read(asked: argparse.Namespace) -> Request:
