@@ -56,6 +56,7 @@ class GraphArguments:
         fsync: Whether a unit counts as done only when its files are on the local disk.
         awaits: Whether workers may begin before the job is stored, and are to wait for that.
         gpu_batch: The most pictures of a call of DenseDepth on the workers' GPU; None: by itself.
+        together: How many units are given to a GPU's depth network at once.
         needs_gpu: Whether workers are to have a GPU, and to make no depth without one.
     """
 
@@ -78,6 +79,7 @@ class GraphArguments:
     fsync: bool = True
     awaits: bool = False
     needs_gpu: bool = False
+    together: int = 1
 
     @classmethod
     def of(cls, output: str, job: jobs.Job, depth_path: str | None, threads: int) -> GraphArguments:

@@ -191,19 +191,21 @@ def is_memory(error: BaseException) -> bool:
     return _number(error)[0] == errno.ENOMEM
 
 
-def check_limit_of_memory(with_network: bool = False) -> None:
+def check_limit_of_memory(with_tensorflow: bool = False) -> None:
     """Looks at the limit of memory before any work, for libraries fail at it in a hundred ways.
 
     Args:
-        with_network: Whether TensorFlow is needed.
+        with_tensorflow: Whether it is needed.
 
     Raises:
         MemoryLimitError: It is lower than what the libraries alone take.
     """
-    least = _LEAST_MEMORY[with_network]
+    least = _LEAST_MEMORY[with_tensorflow]
     limit = resource.getrlimit(resource.RLIMIT_AS)[0]
     if limit != resource.RLIM_INFINITY and limit < least:
-        what = "TensorFlow's libraries alone take" if with_network else "the libraries alone take"
+        what = (
+            "TensorFlow's libraries alone take" if with_tensorflow else "the libraries alone take"
+        )
         raise MemoryLimitError(
             f"memory is limited to {limit / 2**30:.1f} GiB here (ulimit -v), and {what} "
             f"{least / 2**30:.0f} GiB of addresses; raise the limit"

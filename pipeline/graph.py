@@ -40,8 +40,9 @@ def _handler(a: GraphArguments) -> DepthModelHandler | None:
     # other kinds may have a batch of their own.
     if a.gpu_batch is not None and model.kind == DENSEDEPTH and model.batch_size is None:
         model = dataclasses.replace(model, batch_size=a.gpu_batch)
+    given_at_once = None if a.unit_size is None else a.together * a.unit_size
     return DepthModelHandler(
-        a.depth_path, model, a.canvas, a.depth_threads, a.unit_size, a.needs_gpu
+        a.depth_path, model, a.canvas, a.depth_threads, given_at_once, a.needs_gpu, a.together
     )
 
 

@@ -52,7 +52,7 @@ MODULES = {
     "transforms/job/splits.py": [_JOB + "test_job.py"],
     "transforms/job/work_unit.py": [_JOB + "test_work_unit.py"],
     "transforms/steps/verify.py": [_STEPS + "test_verify.py"],
-    "transforms/steps/verify_background.py": [_STEPS + "test_verify.py"],
+    "transforms/steps/verify_background.py": [_STEPS + "test_verify_background.py"],
     "transforms/steps/verify_commits.py": [_STEPS + "test_verify_commits.py"],
     "transforms/steps/verify_manifest.py": [_STEPS + "test_verify_manifest.py"],
     "transforms/steps/verify_recompute.py": [_STEPS + "test_verify_recompute.py"],

@@ -30,6 +30,25 @@ def even_batch(largest: int, unit_size: int | None) -> int:
     return -(-unit_size // parts)
 
 
+def units_together(largest: int, unit_size: int | None, most: int = 8) -> int:
+    """How many units fill calls of a fixed size best: the fewest that come within 5 % of it.
+
+    Args:
+        largest: Most pictures in a batch.
+        unit_size: Pictures of a unit; None where that is not known.
+        most: The most units.
+    """
+    if not unit_size:
+        return 1
+
+    def filled(units: int) -> float:
+        total = units * unit_size
+        return total / -(-total // largest)
+
+    best = max(map(filled, range(1, most + 1)))
+    return next(units for units in range(1, most + 1) if filled(units) >= 0.95 * best)
+
+
 class MicroBatches:
     """Runs any number of pictures through a function that takes a fixed number.
 

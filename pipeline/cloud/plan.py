@@ -17,6 +17,8 @@ from fgbg.transforms.job.job import Job
 _WORKERS = 10
 # Until a worker does its first unit: machine, driver, an image of several GB.
 START_MINUTES = {"cpu": 4.0, "gpu": 10.0}
+# Where the libraries have no machine code for a GPU, the driver makes it in each process: a guess.
+PTX_MINUTES = 10.0
 # Writes to Cloud Storage while a core waits: a guess, requests in the same region.
 _WRITE_SECONDS = 0.05
 
@@ -57,8 +59,16 @@ def cost(job: Job, one: Estimate, workers: Workers, count: int, depth_speed: flo
         # Processes overlap: while one waits for the GPU, another composes. The slower one decides.
         seconds = max(by_cores / min(workers.processes, workers.machine.vcpus), 1 / depth_speed)
     busy = seconds * job.samples / 3600
-    start = START_MINUTES["gpu" if workers.gpu else "cpu"] / 60
+    start = start_minutes(workers) / 60
     return Cost(busy / count + start, busy + start * count, writes, one.bytes * job.samples)
+
+
+def start_minutes(workers: Workers) -> float:
+    """Until a worker does its first unit."""
+    if workers.gpu is None:
+        return START_MINUTES["cpu"]
+    compiles = (gpus.runs(workers.gpu) or "").startswith("compute")
+    return START_MINUTES["gpu"] + (PTX_MINUTES if compiles else 0)
 
 
 def _writes(job: Job) -> int:
@@ -119,12 +129,11 @@ def show(
             f"  depth takes {one.depth_seconds:.3f} s of a core, as measured on this machine; "
             "--gpu makes it faster"
         )
-    kind = "gpu" if workers.gpu else "cpu"
     tell(
         f"  composing and coding take {one.seconds * 1000:.2f} ms of a core a sample, as measured "
         f"on this machine\n"
         f"  a write takes {_WRITE_SECONDS * 1000:.0f} ms, {GCS_THREADS} at a time (a guess)\n"
-        f"  a worker is paid for {START_MINUTES[kind]:.0f} minutes before its first unit (a "
+        f"  a worker is paid for {start_minutes(workers):.0f} minutes before its first unit (a "
         "guess), and all stay to the end\n"
         "  not in it: the launcher, building and storing the image, logs, reading, traffic"
     )

@@ -67,6 +67,7 @@ def run(
         hints=_hints(workers),
         gpu_batch=workers.batch,
         needs_gpu=workers.gpu is not None,
+        together=workers.together,
         awaits=on_dataflow,
     )
     if not on_dataflow:

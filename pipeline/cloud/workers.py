@@ -21,7 +21,7 @@ from apache_beam.options.pipeline_options import (
 )
 from apache_beam.transforms.resources import ResourceHint
 
-from fgbg.models.depth.micro_batches import even_batch
+from fgbg.models.depth.micro_batches import even_batch, units_together
 from fgbg.pipeline.cloud import gpus
 from fgbg.pipeline.cloud.gpus import Gpu, Machine
 from fgbg.pipeline.exit_codes import UserError
@@ -57,6 +57,7 @@ class Workers:
         min_ram: Likewise, such as "12GB".
         batch: The most pictures of a call of DenseDepth; None without a GPU.
         beam_options: What is added to Beam's options.
+        together: Work units whose pictures are given to a GPU at once.
     """
 
     machine: Machine
@@ -66,6 +67,7 @@ class Workers:
     min_ram: str | None = None
     batch: int | None = None
     beam_options: tuple[str, ...] = ()
+    together: int = 1
 
 
 def choose(
@@ -110,14 +112,16 @@ def choose(
         threads = _THREADS_OF_ONE if processes == 1 else 1
         added.append(f"--number_of_worker_harness_threads={threads}")
     batch = asked.depth_batch_size or _batch(gpu, machine, processes, threads, canvas)
+    together = units_together(batch, asked.placements)
     return Workers(
         machine,
         gpu,
         processes,
         asked.accelerator or _hint(gpu, machine, processes),
         asked.min_ram or f"{math.ceil(processes * _RAM_PER_PROCESS)}GB",
-        asked.depth_batch_size or even_batch(batch, asked.placements),
+        asked.depth_batch_size or even_batch(batch, together * asked.placements),
         tuple(added),
+        together,
     )
 
 

@@ -40,10 +40,12 @@ def main(arguments: list[str]) -> int:
 
         runners.check(runner, [*beam_options, *cloud.beam_options])
     if not runner:
-        faults.check_limit_of_memory(with_network=asked.depth_model != "none")
+        faults.check_limit_of_memory()
     if not asked.plan and not runner:
         processes.warm_up()  # imports Beam meanwhile, which takes as long as the checks
     asked_for = request.read(asked)
+    if not runner:
+        faults.check_limit_of_memory(with_tensorflow=asked_for.needs_tensorflow)
     output, job, depth_path = asked_for.output, asked_for.job, asked_for.depth_path
     workers = asked.workers or processes.available_cores()
     if asked.overwrite:

@@ -8,7 +8,9 @@ import os
 
 from fgbg.files import storage
 from fgbg.models import network_files
-from fgbg.models.depth.depth_card import DepthModel, DepthModelError
+from fgbg.models.depth.depth_card import DENSEDEPTH, DepthModel, DepthModelError
+from fgbg.models.opening import ONNX
+from fgbg.pipeline.cloud.gpus import NONE as NO_GPU
 from fgbg.pipeline.data_set.merge import JobConflict, merge
 from fgbg.pipeline.data_set.stored import check_shards, stored_job
 from fgbg.pipeline.exit_codes import UserError
@@ -25,6 +27,8 @@ from fgbg.transforms.job.splits import assign_splits
 
 _PROBLEMS_SHOWN = 200
 _SPLITS_SHOWN = 8
+# GPUs have units for it, and of the two formats of 16 bits it is the nearer to float32.
+GPU_PRECISION = "float16"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -45,6 +49,12 @@ class Request:
     paths: dict[tuple[str, str], str]
     depth_path: str | None
 
+    @property
+    def needs_tensorflow(self) -> bool:
+        """Whether depth is made, by a network that TensorFlow runs."""
+        model = self.job.configuration.depth_model
+        return model is not None and DepthModel.from_dict(model).kind != ONNX
+
 
 def read(asked: argparse.Namespace) -> Request:
     """Checks options and inputs, and merges them with what is there.
@@ -55,8 +65,8 @@ def read(asked: argparse.Namespace) -> Request:
     Raises:
         UserError: Something is wrong with them, or contradicts what is there.
     """
-    configuration = _configuration(asked)
     stored = stored_job(asked.output, asked.overwrite)
+    configuration = _configuration(asked, stored)
     found: dict[str, list[str]] = {}
     for kind, source in ((BACKGROUND, asked.backgrounds), (FOREGROUND, asked.foregrounds)):
         try:
@@ -137,7 +147,17 @@ def canvas_of(asked: argparse.Namespace) -> tuple[int, int]:
     return asked.canvas or (2 * asked.size[0], 2 * asked.size[1])
 
 
-def _configuration(asked: argparse.Namespace) -> Configuration:
+def _precision(asked: argparse.Namespace, model: DepthModel, stored: Job | None) -> str:
+    """What a network computes in: as asked for, else as the data set has it, else by the GPU."""
+    if asked.depth_precision is not None or model.kind != DENSEDEPTH:
+        return model.precision
+    before = stored.configuration.depth_model if stored else None
+    if before:
+        return DepthModel.from_dict(before).precision
+    return GPU_PRECISION if asked.gpu != NO_GPU else model.precision
+
+
+def _configuration(asked: argparse.Namespace, stored: Job | None) -> Configuration:
     mask_format, depth_format = formats(asked)
     canvas = canvas_of(asked)
     if asked.size[0] * canvas[1] != asked.size[1] * canvas[0]:
@@ -152,6 +172,14 @@ def _configuration(asked: argparse.Namespace) -> Configuration:
         )
     model, asked.depth_path = depth_model.choose(asked)
     depth_model.check_metric(f"--depth_model {asked.depth_model}", model)
+    if model is not None:
+        precision = _precision(asked, model, stored)
+        model = dataclasses.replace(model, precision=precision)
+        if precision != "float32" and asked.depth_precision is None:
+            say(
+                f"DenseDepth computes in {precision}: see the precision in docs/depth.md; "
+                "--depth_precision gives another"
+            )
     depth_range = asked.depth_range or (model.card.max_depth_m if model else 10.0)
     return Configuration(
         output_format=asked.format,

@@ -57,7 +57,7 @@ def choose(asked: argparse.Namespace) -> tuple[DepthModel | None, str | None]:
             path,
             {key: value for key, value in overrides.items() if value is not None},
             published=name if name in fetch.PUBLISHED else None,
-            precision=asked.depth_precision,
+            precision=asked.depth_precision or "float32",
             batch_size=asked.depth_batch_size,
             address=address,
             known=preset.entries() if preset is not None else None,

@@ -234,8 +234,9 @@ def add_depth_model(add: Callable[..., Any], none: bool, name: str = "--depth_mo
     add(
         "--depth_precision",
         choices=PRECISIONS,
-        default="float32",
-        help="what DenseDepth computes in; bfloat16 is faster where the processor has it",
+        default=None,
+        help="what DenseDepth computes in, bfloat16 faster where the processor has it; None: as "
+        "the data set that is there has it, else float16 with --gpu and float32 without",
     )
     add(
         "--depth_input_range",

@@ -118,7 +118,8 @@ def _work(
 def _run(path: str, open_network: Callable[..., Callable[[], Any]], *arguments: Any) -> None:
     if importlib.util.find_spec("tensorflow") is None:
         return  # a launcher whose workers are elsewhere
-    faults.check_limit_of_memory(with_network=True)
+    # ONNX Runtime needs little beside what is there already.
+    faults.check_limit_of_memory(with_tensorflow=not path.endswith(".onnx"))
     context = multiprocessing.get_context("spawn")
     receiver, sender = context.Pipe(duplex=False)
     process = context.Process(target=_work, args=(sender, open_network, arguments), daemon=True)

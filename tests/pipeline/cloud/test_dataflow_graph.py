@@ -120,9 +120,12 @@ def test_shards_are_joined_without_a_gpu():
 def test_the_batch_of_the_gpu_reaches_the_handler_and_not_the_job():
     from fgbg.pipeline.graph import _handler
 
-    graph = arguments(workers("--gpu=l4"))
+    chosen = workers("--gpu=l4")
+    graph = arguments(chosen, needs_gpu=True, together=chosen.together)
     handler = _handler(graph)
-    assert handler is not None and handler._model.batch_size == 10
+    assert handler is not None and handler._model.batch_size == chosen.batch
+    assert handler.batch_elements_kwargs()["min_batch_size"] == chosen.together > 1
+    assert handler._unit_size == chosen.together * 20
     assert graph.depth_model is not None and graph.depth_model.batch_size is None
 
 

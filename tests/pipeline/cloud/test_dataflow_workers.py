@@ -118,7 +118,7 @@ def test_larger_pictures_come_in_smaller_batches():
     batches = [
         cloud_workers.choose(options, OFFLINE, (side, side), True).batch for side in (448, 1792)
     ]
-    assert batches == [10, 1]
+    assert batches == [18, 1]
 
 
 @pytest.mark.parametrize(
@@ -216,7 +216,7 @@ def test_every_gpu_is_in_the_page_and_has_a_speed():
     page = (ROOT / "docs" / "dataflow.md").read_text()
     for name in gpus.GPUS:
         w = workers(f"--gpu={name}")
-        assert f"| {name} | {w.machine.name} | {w.processes} | {w.batch} |" in page
+        assert f"| {name} | {w.machine.name} | {w.processes} | {w.batch} | {w.together} |" in page
         assert gpus.DEPTH_SPEED[name] > 0
 
 

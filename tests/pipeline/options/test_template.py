@@ -168,6 +168,7 @@ def launched(bucket, small_inputs, tmp_path, metadata):
         "depth_format": "png16",
         "depth_model": network,
         "depth_batch_size": "3",
+        "depth_precision": "float32",
         "depth_input_range": "0,1",
         "depth_output_unit": "0.5",
         "depth_max": "8",

@@ -107,11 +107,11 @@ def test_a_commit_records_other_values_are_told_where_versions_are_the_same(name
 
 
 @pytest.mark.parametrize("channel", ["b", "g", "r"])
-@pytest.mark.parametrize("field", ["total", "squares"])
-def test_a_commit_records_other_sums_are_told(channel, field, output):
+@pytest.mark.parametrize(("field", "by"), [("total", 1), ("total", -1), ("squares", -1)])
+def test_a_commit_records_other_sums_are_told(channel, field, by, output):
     def change(record) -> None:
         found = record.moments[f"overlay_{channel}"]
-        changed = dataclasses.replace(found, **{field: getattr(found, field) + 1})
+        changed = dataclasses.replace(found, **{field: getattr(found, field) + by})
         record.moments[f"overlay_{channel}"] = changed
 
     (problem,) = problems(output, Recompute(None), change)
@@ -136,9 +136,12 @@ def test_depth_is_compared_within_what_processors_differ_by(by, told, output, mo
     assert problems(output, Recompute(None)) == [] and len(seen) == 1
 
 
-@pytest.mark.parametrize(("off", "told"), [(6, False), (7, True)])
-def test_overlays_of_other_libraries_may_be_off_by_six(off, told, output, monkeypatch):
-    path = output / "bg1/fg_1/overlay/3.jpg"
+@pytest.mark.parametrize(
+    ("kind", "off", "told"),
+    [("overlay", 6, False), ("overlay", 7, True), ("mask", 110, False), ("mask", 111, True)],
+)
+def test_pictures_of_other_libraries_may_be_off_a_little(kind, off, told, output, monkeypatch):
+    path = output / f"bg1/fg_1/{kind}/3.jpg"
     path.write_bytes(path.read_bytes() + b"\0")
     monkeypatch.setattr(verify_recompute, "_difference", lambda *_: off)
     assert bool(problems(output, Recompute(None, exact=False))) == told
@@ -169,6 +172,7 @@ def test_units_are_spread_over_all_inputs(made):
     large = dataclasses.replace(
         job, backgrounds=job.backgrounds * 50, foregrounds=job.foregrounds * 100
     )
+    assert sorted(spread(large, 4)) == [0, 8091, 11180, 19271]  # as ever: the golden ratio
     for count in (4, 10, 37, large.units // 2):
         chosen = sorted(spread(large, count))
         parts = [(number + 1) * count // large.units for number in chosen]
