@@ -228,7 +228,6 @@ def test_shortest_paths_go_round() -> None:
 def test_real_photos(shared_data: Path) -> None:
     """The goal: a mean intersection over union of 0.85, and doubt where it is bad."""
     from benchmarks.cutout import cut, photos
-    from fgbg.transforms.cutout.method import Method
 
     cases = photos(shared_data / "fg_noalpha", shared_data / "fg_noalpha_ref")
     results = [cut(case, Method(), None)[0] for case in cases]
