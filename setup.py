@@ -10,6 +10,8 @@ HERE = Path(__file__).parent
 ROOMS = ["files", "models", "transforms", "pipeline"]
 
 REQUIREMENTS = [
+    # TensorFlow Lite's interpreter; where it has no wheel, TensorFlow's own is used.
+    "ai-edge-litert>=2.0; sys_platform == 'linux' or platform_machine == 'arm64'",
     "apache-beam[gcp]>=2.77,<2.78",
     "certifi>=2024.8",
     "filelock>=3.16",

@@ -160,7 +160,10 @@ def _functions(library: dict[str, Any], nodes: Iterable[Any]) -> set[str]:
 
 def tflite_names(content: bytes) -> list[str]:
     """TensorFlow's operations in a .tflite file, which are outside of TensorFlow Lite's own."""
-    from tensorflow.lite.python import schema_py_generated as schema
+    try:
+        from ai_edge_litert import schema_py_generated as schema
+    except ImportError:
+        from tensorflow.lite.python import schema_py_generated as schema
 
     model = schema.Model.GetRootAsModel(content, 0)
     codes = (model.OperatorCodes(i).CustomCode() for i in range(model.OperatorCodesLength()))

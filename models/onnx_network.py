@@ -87,7 +87,7 @@ class OnnxNetwork(Opened):
             return list(self._session.run(names, fed))
         except Exception as error:
             said = _said(error)
-            if "memory" in said.lower():
+            if re.search("memory|alloc", said, re.IGNORECASE):
                 raise OutOfMemory(f"{self.path}: {said}") from error
             raise NetworkError(f"{self.path}: {said}") from error
 

@@ -1,8 +1,8 @@
 """Network files opened: .keras, SavedModel, .tflite and .onnx behind one interface.
 
-Each kind of file is one class of `Opened` and one entry of _KINDS. What a network is fed and what
-its outputs mean is the caller's affair. TensorFlow and ONNX Runtime are imported when a file of
-theirs is opened, not before.
+Each kind of file is one class of `Opened`. What a network is fed and what its outputs mean is the
+caller's affair. TensorFlow, LiteRT and ONNX Runtime are imported when a file of theirs is opened,
+not before.
 """
 
 from __future__ import annotations
@@ -96,11 +96,12 @@ def _port(tf: Any, name: str, tensor: Any) -> Port:
     return Port(name, shape.as_list() if shape.rank is not None else [], dtype)
 
 
-_KINDS: dict[str, Any] = {SAVED_MODEL: _SavedModel, KERAS: _Keras, TFLITE: TfliteNetwork}
+# Those that run in TensorFlow.
+_KINDS: dict[str, Any] = {SAVED_MODEL: _SavedModel, KERAS: _Keras}
 
 
 def kind_of(path: str, expected: str = ACCEPTED) -> str:
-    """The kind of network at a path, by its name and first bytes; one of the names in _KINDS.
+    """The kind of network at a path, by its name and first bytes: SAVED_MODEL, KERAS ..
 
     Args:
         path: A file or folder.
@@ -144,6 +145,8 @@ def open_network(path: str, threads: int) -> Opened:
     kind = kind_of(path)
     if kind == ONNX:
         return OnnxNetwork(path, threads)
+    if kind == TFLITE:
+        return TfliteNetwork(path, threads)
     tf = tensorflow_process.start(threads)
     try:
         with tensorflow_process.native_messages_hidden():

@@ -1,4 +1,9 @@
-"""A .tflite file opened: TensorFlow Lite's interpreter, on the CPU, picture by picture."""
+"""A .tflite file opened: TensorFlow Lite's interpreter, on the CPU, picture by picture.
+
+The interpreter is LiteRT's (ai_edge_litert), which gives the same bits as that of TensorFlow, which
+is announced to go, without TensorFlow's memory. Files with TensorFlow's own operations in them, and
+machines that LiteRT has no package for, take TensorFlow's.
+"""
 
 from __future__ import annotations
 
@@ -8,15 +13,20 @@ from typing import Any
 
 import numpy as np
 
-from fgbg.models import graph_ops
+from fgbg.models import graph_ops, tensorflow_process
 from fgbg.models.opened import Array, NetworkError, Opened, Port, reason
 
 
 class TfliteNetwork(Opened):
     """A .tflite file, run on the CPU. Values of 8 bits that have a scale are floats outside."""
 
-    def __init__(self, tf: Any, path: str, threads: int) -> None:
-        self._interpreter = interpreter(tf, path, threads)
+    def __init__(self, path: str, threads: int) -> None:
+        try:
+            self._interpreter = interpreter(path, threads)
+        except NetworkError:
+            raise
+        except Exception as error:  # whatever the library finds wrong with the file
+            raise NetworkError(f"{path} cannot be loaded: {reason(error)}") from error
         self._inputs = self._interpreter.get_input_details()
         self._outputs = self._interpreter.get_output_details()
         self._shapes: list[tuple[int, ...]] | None = None
@@ -43,25 +53,38 @@ class TfliteNetwork(Opened):
         return [dequantised(self._interpreter.get_tensor(o["index"]), o) for o in outputs]
 
 
-def interpreter(tf: Any, path: str, threads: int, **settings: Any) -> Any:
+def interpreter(path: str, threads: int, **settings: Any) -> Any:
     """TensorFlow Lite's interpreter of a file, its tensors not yet allocated.
 
     Args:
-        tf: The module `tensorflow`.
         path: The .tflite file.
         threads: CPU threads that it may use.
-        **settings: Further arguments of tf.lite.Interpreter.
+        **settings: Further arguments of the interpreter.
     """
     with open(path, "rb") as file:
         content = file.read()
-    try:
-        graph_ops.check_names(graph_ops.tflite_names(content))
-    except graph_ops.ForbiddenOps as error:
-        raise NetworkError(f"{path}: {error}") from error
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # that this class moves to a package of its own
+    names = graph_ops.tflite_names(content)
+    if names:
+        tf = tensorflow_process.start(threads)
+        try:
+            graph_ops.check_names(names)
+        except graph_ops.ForbiddenOps as error:
+            raise NetworkError(f"{path}: {error}") from error
+        make = tf.lite.Interpreter
+    else:
+        make = _interpreter_class(threads)
+    with warnings.catch_warnings(), tensorflow_process.native_messages_hidden():
+        warnings.simplefilter("ignore")  # that TensorFlow's moves to a package of its own
         # By its path a damaged file is not checked and kills the process.
-        return tf.lite.Interpreter(model_content=content, num_threads=threads, **settings)
+        return make(model_content=content, num_threads=threads, **settings)
+
+
+def _interpreter_class(threads: int) -> Any:
+    try:
+        from ai_edge_litert.interpreter import Interpreter
+    except ImportError:
+        return tensorflow_process.start(threads).lite.Interpreter
+    return Interpreter
 
 
 def _has_scale(detail: dict[str, Any]) -> bool:

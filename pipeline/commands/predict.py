@@ -1,6 +1,8 @@
-"""`fgbg predict`: mask and depth of any pictures, by a network of fgbg train."""
+"""`fgbg predict`: mask and depth of any pictures, by a network of fgbg train or one of masks."""
 
 from __future__ import annotations
+
+from typing import Any
 
 import cv2
 import numpy as np
@@ -9,16 +11,20 @@ from numpy.typing import NDArray
 from fgbg.files import storage
 from fgbg.files.fetch import FetchError
 from fgbg.files.paths import trim_slash
-from fgbg.models import network_files
+from fgbg.models import network_files, opening, presets
 from fgbg.models.resizing import resize
+from fgbg.models.segmentation import mask_card
+from fgbg.models.segmentation.segmentation import MaskModel, MaskNetwork
 from fgbg.models.trained import trained_card
 from fgbg.models.trained.compact_network import BACKGROUND, DEPTH
 from fgbg.pipeline.data_set import given_pictures
 from fgbg.pipeline.exit_codes import OK, UserError
+from fgbg.pipeline.options import licences
 from fgbg.pipeline.options import parser as options
 from fgbg.pipeline.progress import say, tell
 from fgbg.pipeline.workers import trial
 from fgbg.pipeline.workers.processes import available_cores
+from fgbg.transforms.cutout.method import MODEL, Method
 from fgbg.transforms.pixels import coding
 from fgbg.transforms.pixels.pictures import Array
 from fgbg.transforms.pixels.sheet import Cell, coloured_depth, draw, fit
@@ -42,7 +48,14 @@ def _parser() -> options.Parser:
     )
     add = parser.add_argument
     add("images", nargs="+", metavar="IMAGE", help="picture files, folders or glob patterns")
-    add("--model", required=True, metavar="DIR", help="folder made by fgbg train, local or gs://")
+    add(
+        "--model",
+        required=True,
+        metavar="DIR|NAME|FILE",
+        help="folder made by fgbg train, local or gs://; or a network that gives a mask: a name "
+        "that fgbg networks lists for cut-outs, or a file with its card (docs/cutout.md)",
+    )
+    licences.add_licence(add)
     add("--output", required=True, metavar="FOLDER", help="where to, local or gs://")
     add(
         "--background",
@@ -71,11 +84,17 @@ def main(arguments: list[str]) -> int:
     """
     asked = options.parse_all(_parser(), arguments)
     named = given_pictures.find(asked.images)
-    try:
-        folder = network_files.local_copy(asked.model)
-        card = trained_card.read(trim_slash(folder))
-    except (ValueError, FetchError) as error:
-        raise UserError(f"--model: {error}") from error
+    masks = _mask_model(asked.model)
+    folder = ""
+    if masks is not None:
+        licences.check(asked.licence, (asked.model, masks.licence))
+        card: dict[str, Any] = {"inputs": {}, "outputs": []}
+    else:
+        try:
+            folder = network_files.local_copy(asked.model)
+            card = trained_card.read(trim_slash(folder))
+        except (ValueError, FetchError) as error:
+            raise UserError(f"--model: {error}") from error
     pair = BACKGROUND in card["inputs"].get("names", ())
     if pair and asked.background is None:
         raise UserError(
@@ -91,24 +110,32 @@ def main(arguments: list[str]) -> int:
     )
     background = given_pictures.read(asked.background, tell=True) if pair else None
     _check(named, background)
-    trial.trained(folder)
-    from fgbg.models.trained.trained_network import TrainedNetwork
+    network: Any  # of fgbg train, or one of masks
+    if masks is not None:
+        trial.cutout(Method(MODEL, masks))
+        network = MaskNetwork(masks, available_cores())
+    else:
+        trial.trained(folder)
+        from fgbg.models.trained.trained_network import TrainedNetwork
 
-    try:
-        network = TrainedNetwork(folder, available_cores())
-    except ValueError as error:
-        raise UserError(f"--model: {error}") from error
+        try:
+            network = TrainedNetwork(folder, available_cores())
+        except ValueError as error:
+            raise UserError(f"--model: {error}") from error
     given_pictures.make_folder(asked.output)
     rows: list[list[Cell]] = []
     for path, name in named.items():
         picture = given_pictures.read(path)
         size = picture.shape[1], picture.shape[0]
         try:
-            said = network.predict(picture, background)
+            if masks is not None:
+                share, metres = network.predict(picture), None
+            else:
+                share, metres = network.predict(picture, background)
         except ValueError as error:
             raise UserError(f"{path}: {error}") from error
-        mask = resize(said.mask, size) >= asked.threshold
-        depth = None if said.depth is None else resize(said.depth, size)
+        mask = resize(share, size) >= asked.threshold
+        depth = None if metres is None else resize(metres, size)
         view = preview(picture, mask, depth)
         _write(asked.output, name, mask, depth, view)
         if len(rows) < _ON_SHEET:
@@ -123,6 +150,21 @@ def main(arguments: list[str]) -> int:
     sheet = storage.join(asked.output, SHEET)
     tell(f"{asked.output}: {len(named)} pictures; look at {sheet}")
     return OK
+
+
+def _mask_model(name: str) -> MaskModel | None:
+    """The network of masks that is asked for; None for a folder of fgbg train."""
+    preset = presets.PRESETS.get(name)
+    try:
+        if preset is not None and preset.task == presets.CUTOUT:
+            return mask_card.model_of(str(presets.obtain(name)[1]), preset.entries())
+        if name.lower().endswith((".onnx", ".tflite", ".keras")):
+            path = network_files.local_copy(name)
+            opening.kind_of(path)
+            return mask_card.read(path, {})
+    except (ValueError, FetchError) as error:
+        raise UserError(f"--model {name}: {error}") from error
+    return None
 
 
 def _check(named: dict[str, str], background: Array | None) -> None:

@@ -14,6 +14,7 @@ import pytest
 from onnx import TensorProto, helper
 
 from fgbg.models import onnx_file, opening
+from fgbg.models.onnx_network import OnnxNetwork, OutOfMemory
 from fgbg.models.opening import NetworkError
 from fgbg.models.picture_input import picture_input
 from tests.helpers.data_sets import ROOT
@@ -66,6 +67,33 @@ def test_a_published_network_gives_what_onnxruntime_gives_by_itself(shared_data)
         (a == b).all()
         for a, b in zip(found, opened.call([pictures.transpose(0, 3, 1, 2)], range(7)))
     )
+
+
+def test_bound_inputs_and_outputs_give_the_same(tmp_path):
+    """As on a GPU, whose code binds them; here to the processor's own memory."""
+    opened = opening.open_network(str(depth_network(tmp_path / "net.onnx", None, outputs=2)), 1)
+    assert isinstance(opened, OnnxNetwork) and not opened.gpu
+    given = picture_input(opened).given(batch(3))
+    plain = opened.call(given, [1, 0])
+    opened.gpu = True
+    for ours, theirs in zip(opened.call(given, [1, 0]), plain, strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+
+
+def test_a_call_that_fails_is_told_by_the_file(tmp_path, monkeypatch):
+    path = str(depth_network(tmp_path / "net.onnx", SIZE))
+    opened = opening.open_network(path, 1)
+    assert isinstance(opened, OnnxNetwork)
+    with pytest.raises(NetworkError, match="invalid dimensions") as raised:
+        opened.call([np.zeros((1, 3, 5, 5), np.float32)], [0])
+    assert str(raised.value).startswith(path) and "\n" not in str(raised.value)
+
+    def full(names: object, fed: object) -> None:
+        raise RuntimeError("[ONNXRuntimeError] : 6 : FAIL : Failed to allocate memory for 9 bytes")
+
+    monkeypatch.setattr(opened, "_session", type("Session", (), {"run": staticmethod(full)}))
+    with pytest.raises(OutOfMemory, match="Failed to allocate memory"):
+        opened.call([np.zeros((1, 3, 16, 24), np.float32)], [0])
 
 
 def test_an_onnx_network_is_opened_without_tensorflow(tmp_path):

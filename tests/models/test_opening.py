@@ -166,3 +166,45 @@ def test_importing_loads_no_network_library():
         [sys.executable, "-c", code], check=True, capture_output=True, text=True, cwd=ROOT
     )
     assert done.stdout.strip() == "[]"
+
+
+def both(path: Path, monkeypatch: pytest.MonkeyPatch) -> list[np.ndarray]:
+    """What a .tflite file gives by LiteRT's interpreter, and by TensorFlow's."""
+    given = np.random.default_rng(2)
+    found = []
+    for module in ("ai_edge_litert.interpreter", None):
+        if module is None:
+            monkeypatch.setitem(sys.modules, "ai_edge_litert.interpreter", None)
+        opened = opening.open_network(str(path), 1)
+        assert isinstance(opened, tflite_network.TfliteNetwork)
+        assert type(opened._interpreter).__module__.startswith(module or "tensorflow")
+        port = opened.only_input()
+        rng = np.random.default_rng(given.integers(1) + 2)
+        pictures = rng.random([size or 1 for size in port.shape])
+        scale = 255 if port.dtype == np.uint8 else 1
+        (value,) = opened.call([(pictures * scale).astype(port.dtype)], [0])
+        found.append(value)
+    return found
+
+
+@pytest.mark.parametrize("name", ["net.tflite", "uint8.tflite"])
+def test_litert_gives_the_bits_of_tensorflow(files, name, monkeypatch):
+    ours, before = both(files[name], monkeypatch)
+    np.testing.assert_array_equal(ours, before)
+
+
+@pytest.mark.parametrize("name", ["fastdepth_nyu_224_uint8.tflite", "efficientnet_lite0.tflite"])
+def test_litert_gives_the_bits_of_tensorflow_for_published_networks(shared_data, name, monkeypatch):
+    ours, before = both(shared_data / "weights" / name, monkeypatch)
+    assert ours.std() > 0
+    np.testing.assert_array_equal(ours, before)
+
+
+def test_a_tflite_network_is_opened_without_tensorflow(files):
+    code = (
+        "import sys\nfrom fgbg.models import opening\n"
+        f"opening.open_network({str(files['net.tflite'])!r}, 1)\n"
+        "print('tensorflow' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    assert done.stdout.strip() == "False"

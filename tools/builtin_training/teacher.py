@@ -13,7 +13,7 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from fgbg.models import tensorflow_process, tflite_network
+from fgbg.models import tflite_network
 
 FEATURES = (7, 7, 512)
 # Other features of its encoder, from fine to coarse, each the first of its shape; FEATURES last.
@@ -31,9 +31,8 @@ class Teacher:
     """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
-        tf = tensorflow_process.start(1)
         self._network = tflite_network.interpreter(
-            tf, os.fspath(path), 1, experimental_preserve_all_tensors=True
+            os.fspath(path), 1, experimental_preserve_all_tensors=True
         )
         self._network.allocate_tensors()
         self._input = self._network.get_input_details()[0]["index"]

@@ -181,3 +181,27 @@ def test_pictures_are_not_labelled_by_a_network_without_a_unit(
         capsys.readouterr().err
     )
     assert not (tmp_path / "out").exists()
+
+
+def test_masks_are_predicted_by_name_and_by_file(photo, tmp_path, monkeypatch, capsys):
+    path = stand_in("u2netp", tmp_path / "net.onnx")
+    path.with_suffix(".json").write_text(
+        json.dumps(
+            presets.PRESETS["u2netp"].entries()
+            | {"input_mean": [0.485, 0.456, 0.406], "input_std": [0.229, 0.224, 0.225]}
+        )
+    )
+    found = []
+    with served("u2netp", path, monkeypatch, tmp_path / "cache"):
+        for model in ("u2netp", str(path)):
+            output = tmp_path / f"out{len(found)}"
+            command = ["predict", str(photo), "--output", str(output), "--model", model]
+            assert main(command) == 0, capsys.readouterr()
+            assert not (output / "photo.depth.png").exists()
+            found.append(cv2.imread(str(output / "photo.mask.png"), cv2.IMREAD_UNCHANGED))
+    assert draw.iou(found[0], draw.disc()) > 0.95
+    np.testing.assert_array_equal(found[0], found[1])
+    path.with_suffix(".json").write_text("[]")
+    command = ["predict", str(photo), "--output", str(tmp_path / "x"), "--model", str(path)]
+    assert main(command) == 2
+    assert "not a JSON object" in capsys.readouterr().err
