@@ -84,7 +84,7 @@ def run(
     if job.configuration.in_records:
         joining = join(output, workers)
     summary = summarise(output, _timings(ran, workers, started) | joining)
-    _report(output, job, summary, time.monotonic() - started)
+    closing_lines(output, job, summary, time.monotonic() - started)
     return OK if summary.samples == job.samples else SOME_FAILED
 
 
@@ -209,8 +209,8 @@ def _timings(ran: Ran, workers: int, started: float) -> dict[str, Any]:
     }
 
 
-def _report(output: str, job: Job, summary: Summary, wall: float) -> None:
-    """The closing lines."""
+def closing_lines(output: str, job: Job, summary: Summary, wall: float) -> None:
+    """Tells what a run has come to."""
     c = job.configuration
     tell(
         f"{summary.samples:,} samples ({c.size[0]}x{c.size[1]}), {byte_size(summary.bytes)}, in "
