@@ -11,6 +11,7 @@ import os
 import shutil
 import socket
 import urllib.parse
+import zipfile
 from collections.abc import Iterator
 
 from apache_beam.options.pipeline_options import (
@@ -22,6 +23,8 @@ from apache_beam.options.pipeline_options import (
 from fgbg.pipeline.cloud import services
 from fgbg.pipeline.exit_codes import UserError
 
+# Linux, zip, Windows, macOS, scripts.
+_PROGRAMS = (b"\x7fELF", b"PK", b"MZ", b"\xcf\xfa\xed\xfe", b"\xca\xfe\xba\xbe", b"#!")
 _PRISM = "github.com/apache/beam/sdks/v2/go/cmd/prism"
 
 
@@ -41,6 +44,8 @@ def check_jar(option: str, jar: str | None, server: type, options: PipelineOptio
         UserError: It is not there, and cannot be had.
     """
     if jar and os.path.exists(jar):
+        if not zipfile.is_zipfile(jar):
+            raise UserError(f"{option} {jar}: is no jar")
         return
     if jar and not urllib.parse.urlparse(jar).scheme:
         raise UserError(f"{option} {jar}: no such file")
@@ -79,8 +84,8 @@ def check_prism(options: PipelineOptions) -> None:
     what = f"--prism_location {location}" if location else "Prism"
     advice = f"; build it by go install {_PRISM}@v{version}, and give the file by --prism_location"
     if location and os.path.exists(location):
-        if not os.path.isfile(location):
-            raise UserError(f"{what}: is no file{advice}")
+        if not _is_program(location):
+            raise UserError(f"{what}: is no program{advice}")
         return
     try:
         made = PrismJobServer(options)
@@ -95,6 +100,15 @@ def check_prism(options: PipelineOptions) -> None:
         raise
     except Exception as error:  # Beam's own kinds
         raise UserError(f"{what} cannot be had: {_one_line(error)}{advice}") from error
+
+
+def _is_program(path: str) -> bool:
+    """Whether a file begins as a program of some system does, or as an archive with one in it."""
+    try:
+        with open(path, "rb") as file:
+            return file.read(4).startswith(_PROGRAMS)
+    except OSError:
+        return False
 
 
 @contextlib.contextmanager

@@ -108,11 +108,11 @@ def test_a_cluster_of_two_task_managers_comes_up_loses_one_and_ends(tmp_path):
         cluster.start(jars, None)
         started = servers.pids(cluster.folder)
         assert set(started) == {"jobmanager", "pool", "taskmanager1", "taskmanager2"}
-        assert cluster.overview()["slots-total"] == 2
+        assert cluster.overview()["taskmanagers"] == 2
         os.kill(started["taskmanager2"], signal.SIGKILL)
         servers.wait_until(lambda: cluster.overview().get("taskmanagers") == 1, "its end")
         cluster.start_task_manager(jars, 2)
-        servers.wait_until(lambda: cluster.overview().get("taskmanagers") == 2, "its return")
+        servers.wait_until(lambda: cluster.overview().get("slots-total") == 2, "its return")
     finally:
         cluster.stop()
     assert not servers.pids(cluster.folder)

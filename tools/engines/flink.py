@@ -102,7 +102,7 @@ class Cluster:
         servers.start_pool(self.folder, "pool", ports["pool"], _SOURCE)
         servers.wait_until(lambda: servers.listens(ports["pool"]), "the worker pool")
         servers.wait_until(
-            lambda: self.overview().get("taskmanagers") == TASK_MANAGERS, "the task managers"
+            lambda: self.overview().get("slots-total") == TASK_MANAGERS, "the task managers"
         )
         if job_server:
             command = ["java", "-jar", str(job_server), "--flink-master"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -137,6 +138,8 @@ def _run(command: list[str], what: str, environment: dict[str, str] | None = Non
         check=False,
     )
     if result.returncode:
-        wrong = [line for line in result.stdout.splitlines() if "ERROR" in line or "rror:" in line]
-        line = (wrong or result.stdout.splitlines() or ["no message"])[0]
+        text = result.stdout
+        missing = re.search(r"Could not find artifact [^\s]+", text)
+        wrong = [line for line in text.splitlines() if "ERROR" in line or "rror:" in line]
+        line = missing[0] if missing else (wrong or text.splitlines() or ["no message"])[0]
         raise NotServedError(f"{what} is not served here: {line[:300]}")

@@ -123,7 +123,7 @@ def test_a_killed_task_manager_costs_no_bytes(engine, small_inputs, long_set, tm
     os.kill(engine_runs.servers.pids(engine.folder)["taskmanager2"], signal.SIGKILL)
     process.communicate(timeout=120)
     engine.cluster.start_task_manager(engine.jars, 2)
-    wait_for(lambda: engine.cluster.overview().get("taskmanagers") == 2)
+    wait_for(lambda: engine.cluster.overview().get("slots-total") == 2)
     result = fgbg(*command)
     assert result.returncode == 0, result.stderr
     assert tree(tmp_path / "set") == tree(long_set)

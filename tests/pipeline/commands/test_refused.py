@@ -14,10 +14,11 @@ import pytest
 from fgbg.pipeline.__main__ import main
 from fgbg.pipeline.exit_codes import UserError
 from tests.helpers.damage import flip_a_bit
-from tests.helpers.data_sets import arguments, tree
+from tests.helpers.data_sets import ROOT, arguments, tree
 
-# A file that is there.
-JAR = ("--flink_job_server_jar", __file__)
+# A zip file that is there, as a jar is one.
+ZIP = str(ROOT / "models/depth/builtin.npz")
+JAR = ("--flink_job_server_jar", ZIP)
 LOOPBACK = ("--environment_type", "LOOPBACK")
 EMBED = ("--runner", "PortableRunner", "--job_endpoint", "embed")
 
@@ -81,6 +82,8 @@ def free_port() -> int:
         (["--runner", "flink", "--flink_job_server_jar", "absent.jar"], "absent.jar: no such file"),
         (["--runner", "SparkRunner", "--spark_job_server_jar", "absent.jar"], "no such file"),
         (["--runner", "PrismRunner", "--prism_location", "absent"], "no such file"),
+        (["--runner", "PrismRunner", "--prism_location", __file__], "is no program"),
+        (["--runner", "FlinkRunner", "--flink_job_server_jar", __file__], "is no jar"),
         (
             ["--runner=flink", *JAR, "--job_server_java_launcher", "no-java"],
             "no-java: no such program",
@@ -105,7 +108,7 @@ def test_overwrite_deletes_nothing_when_the_run_is_refused(more, words, kept, sm
         ["--runner", "FlinkRunner", *JAR, *LOOPBACK, "--flink_master"],
         [
             *("--runner", "SparkRunner", *LOOPBACK),
-            *("--spark_job_server_jar", __file__, "--spark_master_url"),
+            *("--spark_job_server_jar", ZIP, "--spark_master_url"),
         ],
         ["--runner", "FlinkRunner", "--flink_job_server_jar"],
         ["--runner", "PrismRunner", "--prism_location"],
