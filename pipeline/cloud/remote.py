@@ -25,7 +25,7 @@ from fgbg.pipeline.arguments import GraphArguments
 from fgbg.pipeline.cloud import dataflow, watch
 from fgbg.pipeline.cloud.workers import Workers
 from fgbg.pipeline.data_set.resume import units_done
-from fgbg.pipeline.exit_codes import INTERRUPTED, OK, SOME_FAILED, UserError
+from fgbg.pipeline.exit_codes import INTERRUPTED, OK, SOME_FAILED, UserError, WorkerError
 from fgbg.pipeline.graph import generate_and_summarise
 from fgbg.pipeline.progress import say
 from fgbg.pipeline.workers import local
@@ -109,9 +109,7 @@ def _elsewhere(
     units = units_done(output, job)
     done = local.samples_of(job, units)
     if len(units) == job.units and local.is_whole(output, job, job.samples):
-        say(f"All {job.samples:,} samples are there already; nothing to do.")
-        local.draw_missing(output)
-        return OK
+        return local.nothing_to_do(output, job)
     if done:
         say(f"Resuming: {done:,} of {job.samples:,} samples are there.")
     code, problem, interrupts = OK, "", watch.Interrupts()
@@ -134,14 +132,12 @@ def _elsewhere(
             problem = faults.with_traceback(faults.explain(error, output), error)
         finally:
             interrupts.give_back()
-    if code:
-        say(
-            f"fgbg generate: the job failed: {problem}\nNothing that was made is lost: the same "
-            "command resumes."
-        )
     if watched.result is not None:
         _show_metrics(watched.result)
-    return _close(output, job, code, started)
+    code = _close(output, job, code, started)
+    if problem:
+        raise WorkerError(f"the job failed: {problem.rstrip('.')}")
+    return code
 
 
 def _close(output: str, job: Job, code: int, started: float) -> int:

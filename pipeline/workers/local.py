@@ -55,10 +55,7 @@ def run(
     samples_done = samples_of(job, done)
     missing = job.units - len(done)
     if not missing and is_whole(output, job, job.samples):
-        say(f"All {job.samples:,} samples are there already; nothing to do.")
-        draw_missing(output)
-        tell(f"Open {storage.join(output, REPORT)}")
-        return OK
+        return nothing_to_do(output, job)
     if samples_done:
         say(f"Resuming: {samples_done:,} of {job.samples:,} samples are there.")
     ran, joining = Ran([], [0] * meter.ARRAY_LENGTH, 0), {}
@@ -86,6 +83,14 @@ def run(
     summary = summarise(output, _timings(ran, workers, started) | joining)
     closing_lines(output, job, summary, time.monotonic() - started)
     return OK if summary.samples == job.samples else SOME_FAILED
+
+
+def nothing_to_do(output: str, job: Job) -> int:
+    """Ends a run that finds a whole data set."""
+    say(f"All {job.samples:,} samples are there already; nothing to do.")
+    draw_missing(output)
+    tell(f"Open {storage.join(output, REPORT)}")
+    return OK
 
 
 def is_whole(output: str, job: Job, samples: int) -> bool:

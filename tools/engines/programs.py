@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import re
 import shutil
 import subprocess
 import sys
@@ -139,7 +138,7 @@ def _run(command: list[str], what: str, environment: dict[str, str] | None = Non
     )
     if result.returncode:
         text = result.stdout
-        missing = re.search(r"Could not find artifact [^\s]+", text)
         wrong = [line for line in text.splitlines() if "ERROR" in line or "rror:" in line]
-        line = missing[0] if missing else (wrong or text.splitlines() or ["no message"])[0]
+        line = (wrong or text.splitlines() or ["no message"])[0]
+        line = line.rpartition("standalone-pom: ")[2]  # Maven's name for no project
         raise NotServedError(f"{what} is not served here: {line[:300]}")
