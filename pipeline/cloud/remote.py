@@ -5,6 +5,8 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import logging
+import os
+import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -17,17 +19,21 @@ from apache_beam.options.pipeline_options import (
     TestOptions,
 )
 
+from fgbg.models.depth.depth_card import BUILTIN
+from fgbg.pipeline import faults
 from fgbg.pipeline.arguments import GraphArguments
-from fgbg.pipeline.cloud import dataflow
+from fgbg.pipeline.cloud import dataflow, watch
 from fgbg.pipeline.cloud.workers import Workers
 from fgbg.pipeline.data_set.resume import units_done
-from fgbg.pipeline.exit_codes import INTERRUPTED, OK, SOME_FAILED, UserError
+from fgbg.pipeline.exit_codes import INTERRUPTED, OK, SOME_FAILED, UserError, WorkerError
 from fgbg.pipeline.graph import generate_and_summarise
-from fgbg.pipeline.progress import say, tell
+from fgbg.pipeline.progress import say
+from fgbg.pipeline.workers import local
 from fgbg.transforms import meter
-from fgbg.transforms.dataset import generation, precision
+from fgbg.transforms.dataset import drawings, generation, precision
 from fgbg.transforms.job import commit, launching
 from fgbg.transforms.job.job import Job
+from fgbg.transforms.steps.summarise import Summary
 
 
 def run(
@@ -37,6 +43,7 @@ def run(
     beam_options: list[str],
     workers: Workers,
     prepare: Callable[[], None],
+    started: float,
 ) -> int:
     """Runs the whole graph and waits for it, or writes it down as a template.
 
@@ -48,6 +55,7 @@ def run(
         workers: What the workers are to be.
         prepare: Deletes what is to be overwritten, and stores job and inputs. For Dataflow that is
             done when it has accepted the job, on which its workers wait; for other runners before.
+        started: time.monotonic() at the start of the command.
 
     Returns:
         The exit code.
@@ -71,30 +79,75 @@ def run(
         awaits=on_dataflow,
     )
     if not on_dataflow:
+        if depth_path and depth_path != BUILTIN and os.path.exists(depth_path):
+            arguments = dataclasses.replace(arguments, depth_path=os.path.abspath(depth_path))
         prepare()
-        units_done(output, job)
-    result = _handed_in(options, arguments) if on_dataflow else _submit(options, arguments)
+        return _elsewhere(output, job, options, arguments, started)
+    result = _handed_in(options, arguments)
     if options.view_as(TestOptions).dry_run:
         say("Dry run: the graph was translated, and no job was made")
         return OK
-    if on_dataflow:
-        with _cancelled_if_this_fails(result):
-            prepare()
-            dataflow.publish_depth_model(output, depth_path, arguments.depth_model)
-            units_done(output, job)
-        launching.end(output)
+    with _cancelled_if_this_fails(result):
+        prepare()
+        dataflow.publish_depth_model(output, depth_path, arguments.depth_model)
+        units_done(output, job)
+    launching.end(output)
     if cloud.template_location:
         # There is no job yet, and so neither an id nor metrics: a launcher makes it of the file.
         say(f"The job's graph is written: {cloud.template_location}")
         return OK
-    code = _wait(result, cloud if on_dataflow else None)
+    code = _wait(result, cloud)
     if code == INTERRUPTED:
         return code
     _show_metrics(result)
+    return _close(output, job, code, started)
+
+
+def _elsewhere(
+    output: str, job: Job, options: PipelineOptions, arguments: GraphArguments, started: float
+) -> int:
+    """Runs the graph on a runner that is no Dataflow. Ctrl-C ends the job there."""
+    units = units_done(output, job)
+    done = local.samples_of(job, units)
+    if len(units) == job.units and local.is_whole(output, job, job.samples):
+        return local.nothing_to_do(output, job)
+    if done:
+        say(f"Resuming: {done:,} of {job.samples:,} samples are there.")
+    code, problem, interrupts = OK, "", watch.Interrupts()
+    interrupts.take()
+    with watch.quiet(), watch.Watch(output, job, done) as watched:
+        try:
+            watched.result = _submit(options, arguments)
+            interrupts.take()  # again: a runner's own way ends its server, and not the job
+            watched.result.wait_until_finish()
+        except KeyboardInterrupt:
+            watch.cancel(watched.result)
+            raise
+        except UserError:
+            raise
+        except Exception as error:  # each runner has its own kind
+            if interrupts.pressed:
+                watch.cancel(watched.result)
+                raise KeyboardInterrupt from None
+            code = SOME_FAILED
+            problem = faults.with_traceback(faults.explain(error, output), error)
+        finally:
+            interrupts.give_back()
+    if watched.result is not None:
+        _show_metrics(watched.result)
+    code = _close(output, job, code, started)
+    if problem:
+        raise WorkerError(f"the job failed: {problem.rstrip('.')}")
+    return code
+
+
+def _close(output: str, job: Job, code: int, started: float) -> int:
+    """The closing lines of a job that has ended, those of a local run. Returns the exit code."""
     missing = job.units - len(commit.committed(output, job))
     say(f"{job.units - missing:,} of {job.units:,} units are done: {output}")
-    if loss := _depth_loss(output):
-        tell(loss)
+    summary = None if code else _summary(output)
+    if summary is not None:
+        local.closing_lines(output, job, summary, time.monotonic() - started)
     return code or (SOME_FAILED if missing else OK)
 
 
@@ -120,12 +173,22 @@ def _cancelled_if_this_fails(result: Any) -> Iterator[None]:
         raise
 
 
-def _depth_loss(output: str) -> str:
-    """What 8-bit depth loses, in a sentence; "" where nothing is lost, or nothing is summed up."""
+def _summary(output: str) -> Summary | None:
+    """What a worker has summed up; None where it has not."""
     try:
-        return precision.loss(generation.read(output).get("depth"))
+        content = generation.read(output)
+        counts = content["counts"]
+        return Summary(
+            counts["samples"],
+            counts["units"],
+            counts["units_failed"],
+            sum(content["bytes"].values()),
+            counts["empty_masks"],
+            depth_loss=precision.loss(content.get("depth")),
+            not_drawn=tuple(f"{name}: {text}" for name, text in drawings.wrong(output).items()),
+        )
     except (OSError, ValueError, KeyError, TypeError):
-        return ""
+        return None
 
 
 def _hints(workers: Workers) -> tuple[tuple[str, str], ...]:
@@ -153,23 +216,19 @@ def _submit(options: PipelineOptions, arguments: GraphArguments) -> Any:
         ) from error
 
 
-def _wait(result: Any, cloud: GoogleCloudOptions | None) -> int:
+def _wait(result: Any, cloud: GoogleCloudOptions) -> int:
     """Waits until the job has ended. Ctrl-C leaves a job in the cloud running."""
-    where = ""
-    if cloud is not None:
-        where = f"--project={cloud.project} --region={cloud.region}"
-        say(
-            f"Job {result.job_id()} is {result.state}\n"
-            f"Watch: https://console.cloud.google.com/dataflow/jobs/{cloud.region}/"
-            f"{result.job_id()}?project={cloud.project}\n"
-            f"Stop:  gcloud dataflow jobs cancel {result.job_id()} {where}",
-        )
+    where = f"--project={cloud.project} --region={cloud.region}"
+    say(
+        f"Job {result.job_id()} is {result.state}\n"
+        f"Watch: https://console.cloud.google.com/dataflow/jobs/{cloud.region}/"
+        f"{result.job_id()}?project={cloud.project}\n"
+        f"Stop:  gcloud dataflow jobs cancel {result.job_id()} {where}",
+    )
     try:
         with _messages_shown():
             state = result.wait_until_finish()
     except KeyboardInterrupt:
-        if cloud is None:
-            raise
         say(
             f"\nNo longer watching. The job goes on, and so does its price; to stop it:\n"
             f"gcloud dataflow jobs cancel {result.job_id()} {where}",
@@ -204,28 +263,19 @@ def _messages_shown() -> Iterator[None]:
 def _show_metrics(result: Any) -> None:
     """Prints our counters; a job is not given up because they cannot be read."""
     try:
+        totals = watch.totals(result)
         found = result.metrics().query(MetricsFilter().with_namespace(meter.NAMESPACE))
     except Exception as error:
         say(f"The job's counters cannot be read: {error}")
         return
-    totals: dict[str, int] = {}
-    for counter in found["counters"]:
-        name = counter.key.metric.name
-        if name in meter.COUNTERS or name.startswith(meter.DEVICE):
-            totals[name] = totals.get(name, 0) + (_value(counter) or 0)
     for name, value in sorted(totals.items()):
         if name.endswith("_microseconds"):
             say(f"  {name.removesuffix('_microseconds')} {value / 1e6:,.1f} s")
         else:
             say(f"  {name} {value:,}")
     for distribution in found["distributions"]:
-        sizes = _value(distribution)
+        sizes = watch.value(distribution)
         if distribution.key.metric.name == meter.BATCH_SIZE and sizes is not None:
             say(
                 f"  {meter.BATCH_SIZE} {sizes.min} to {sizes.max}, {sizes.mean:.1f} on average",
             )
-
-
-def _value(metric: Any) -> Any:
-    """What a job has counted for certain; where a runner does not say that, what it tried."""
-    return metric.committed if metric.committed is not None else metric.attempted

@@ -2,31 +2,26 @@
 
 from __future__ import annotations
 
-import contextlib
 import difflib
 import importlib
-import os
+import json
 import re
-import shutil
-import socket
-import urllib.parse
 
 from apache_beam.options.pipeline_options import (
     FlinkRunnerOptions,
-    JobServerOptions,
     PipelineOptions,
     PortableOptions,
-    PrismRunnerOptions,
     SparkRunnerOptions,
     StandardOptions,
 )
 from apache_beam.options.pipeline_options_validator import PipelineOptionsValidator
 from apache_beam.runners.runner import PipelineRunner
 
+from fgbg.pipeline.cloud import programs, services
 from fgbg.pipeline.exit_codes import UserError
 
-# A service that does not take a connection for so long, in seconds, is not there.
-_PATIENCE_S = 5.0
+_PORTABLE = ("PortableRunner", "FlinkRunner", "SparkRunner", "PrismRunner")
+_ENVIRONMENTS = ("DOCKER", "PROCESS", "EXTERNAL", "LOOPBACK")
 # Beam's names for a Flink master that it starts itself.
 _FLINK_HERE = ("[local]", "[auto]")
 _LOCAL_SPARK = re.compile(r"local(\[.+\])?")
@@ -36,7 +31,7 @@ def canonical(name: str) -> str:
     """A runner's name as Beam writes it: "flink" is FlinkRunner; a path with dots stays.
 
     Raises:
-        UserError: There is no such runner, or it cannot be imported.
+        UserError: There is no such runner, it cannot be imported, or is none for us.
     """
     known = {path.rpartition(".")[2]: path for path in StandardOptions.ALL_KNOWN_RUNNERS}
     by_lower = {short.lower(): short for short in known}
@@ -46,6 +41,11 @@ def canonical(name: str) -> str:
         near = difflib.get_close_matches(name.lower(), by_lower, n=1)
         hint = f"; did you mean {by_lower[near[0]]}?" if near else ""
         raise UserError(f"--runner {name}: unknown runner{hint}")
+    if (short or name).rpartition(".")[2] == "InteractiveRunner":
+        raise UserError(
+            f"--runner {name}: is for notebooks, and runs no job of a command; leave --runner "
+            "out to use this machine's cores"
+        )
     _class_of(name, known[short] if short else name)
     return short or name
 
@@ -61,12 +61,15 @@ def _class_of(name: str, path: str) -> type[PipelineRunner]:
     return found
 
 
-def check(runner: str, beam_options: list[str]) -> None:
+def check(runner: str, beam_options: list[str]) -> list[str]:
     """Tries what can be tried of a runner without handing it a job.
 
     Args:
         runner: From `canonical`.
         beam_options: Beam's options, complete.
+
+    Returns:
+        Options to add to them.
 
     Raises:
         UserError: Options are wrong or missing, or what the runner needs is not there.
@@ -78,12 +81,15 @@ def check(runner: str, beam_options: list[str]) -> None:
     if errors:
         raise UserError("; ".join(" ".join(str(error).split()) for error in errors))
     short = runner.rpartition(".")[2]
-    if short not in ("PortableRunner", "FlinkRunner", "SparkRunner", "PrismRunner"):
-        return
+    if short in ("DirectRunner", "SwitchingDirectRunner"):
+        return _direct(options)
+    if short not in _PORTABLE:
+        return []
+    _check_environment(short, options)
     endpoint = options.view_as(PortableOptions).job_endpoint
     if endpoint:
         if endpoint != "embed":
-            _connect(f"--job_endpoint {endpoint}", endpoint)
+            services.job_service(f"--job_endpoint {endpoint}", endpoint)
     elif short == "PortableRunner":
         raise UserError("--runner PortableRunner: --job_endpoint HOST:PORT is missing")
     elif short == "FlinkRunner":
@@ -91,9 +97,94 @@ def check(runner: str, beam_options: list[str]) -> None:
     elif short == "SparkRunner":
         _check_spark(options)
     else:
-        location = options.view_as(PrismRunnerOptions).prism_location
-        if location and not os.path.exists(location):
-            _check_address(f"--prism_location {location}", location)
+        programs.check_prism(options)
+    return []
+
+
+def _direct(options: PipelineOptions) -> list[str]:
+    """What Beam makes of DirectRunner: Prism where it is to be had, else FnApiRunner.
+
+    Beam finds out by a download without a limit of time, which a firewall may swallow.
+    """
+    try:
+        programs.check_prism(options)
+    except UserError:
+        return ["--runner=FnApiRunner"]
+    return []
+
+
+def writes_elsewhere(runner: str, beam_options: list[str]) -> bool:
+    """Whether workers are started elsewhere, and are not sure to see this machine's files."""
+    options = PipelineOptions(beam_options)
+    portable = options.view_as(PortableOptions)
+    return (
+        runner.rpartition(".")[2] in _PORTABLE
+        and not _all_here(runner.rpartition(".")[2], options)
+        and portable.environment_type != "LOOPBACK"
+    )
+
+
+def _all_here(short: str, options: PipelineOptions) -> bool:
+    """Whether the engine itself is started by this command, on this machine."""
+    endpoint = options.view_as(PortableOptions).job_endpoint
+    if endpoint:
+        return bool(endpoint == "embed")
+    if short == "FlinkRunner":
+        return options.view_as(FlinkRunnerOptions).flink_master.strip() in _FLINK_HERE
+    if short == "SparkRunner":
+        spark = options.view_as(SparkRunnerOptions)
+        return _LOCAL_SPARK.fullmatch(spark.spark_master_url) is not None
+    return short == "PrismRunner"
+
+
+def _check_environment(short: str, options: PipelineOptions) -> None:
+    """Refuses workers that cannot be started, or have no fgbg."""
+    portable = options.view_as(PortableOptions)
+    kind, config = portable.environment_type, portable.environment_config
+    if not kind:
+        if short == "PrismRunner" or (short != "PortableRunner" and _all_here(short, options)):
+            return  # Beam takes LOOPBACK: this process
+        raise UserError(
+            "--environment_type is missing: without it the workers are containers of Beam's own "
+            "image, which has no fgbg in it; give EXTERNAL with --environment_config HOST:PORT of "
+            "a worker pool, or DOCKER with an image of yours (docs/engines.md)"
+        )
+    if kind.startswith("beam:env:"):
+        return
+    if kind not in _ENVIRONMENTS:
+        raise UserError(f"--environment_type {kind}: is none of {', '.join(_ENVIRONMENTS)}")
+    if config and config.lstrip().startswith("{"):
+        try:
+            parsed = json.loads(config)
+        except ValueError as error:
+            raise UserError(f"--environment_config {config}: is no JSON: {error}") from error
+    elif kind == "PROCESS" and config:
+        raise UserError(
+            f"--environment_config {config}: PROCESS takes JSON, such as "
+            '\'{"command": "/opt/fgbg/boot"}\''
+        )
+    else:
+        parsed = {"url": config}
+    if kind == "DOCKER" and not (
+        config or portable.lookup_environment_option("docker_container_image")
+    ):
+        raise UserError(
+            "--environment_config is missing: DOCKER without it takes Beam's own image, which has "
+            "no fgbg in it; give the name of one that has"
+        )
+    if kind == "EXTERNAL":
+        place = parsed.get("url") or portable.lookup_environment_option("external_service_address")
+        if not place:
+            raise UserError(
+                "--environment_config HOST:PORT of a worker pool is missing; docs/engines.md says "
+                "how one is started"
+            )
+        if _all_here(short, options):  # elsewhere the address is the workers', and not ours
+            services.connect(f"--environment_config {place}", place)
+    if kind == "PROCESS" and not (
+        parsed.get("command") or portable.lookup_environment_option("process_command")
+    ):
+        raise UserError('--environment_config: PROCESS takes JSON with a "command"')
 
 
 def _check_flink(options: PipelineOptions) -> None:
@@ -102,11 +193,12 @@ def _check_flink(options: PipelineOptions) -> None:
     flink = options.view_as(FlinkRunnerOptions)
     master = flink.flink_master.strip()
     if master not in _FLINK_HERE:
-        _connect(f"--flink_master {master}", master.partition("://")[2] or master, 8081)
+        services.connect(f"--flink_master {master}", master.partition("://")[2] or master, 8081)
     java = not flink.flink_submit_uber_jar or master in _FLINK_HERE
-    _check_jar("--flink_job_server_jar", flink.flink_job_server_jar, FlinkJarJobServer, options)
+    jar = flink.flink_job_server_jar
+    programs.check_jar("--flink_job_server_jar", jar, FlinkJarJobServer, options)
     if java:
-        _check_java(options)
+        programs.check_java(options)
 
 
 def _check_spark(options: PipelineOptions) -> None:
@@ -116,73 +208,11 @@ def _check_spark(options: PipelineOptions) -> None:
     if spark.spark_submit_uber_jar:
         if not spark.spark_rest_url:
             raise UserError("--spark_submit_uber_jar: --spark_rest_url is missing")
-        _check_address(f"--spark_rest_url {spark.spark_rest_url}", spark.spark_rest_url)
+        services.address(f"--spark_rest_url {spark.spark_rest_url}", spark.spark_rest_url)
     elif not _LOCAL_SPARK.fullmatch(spark.spark_master_url):
-        _check_address(f"--spark_master_url {spark.spark_master_url}", spark.spark_master_url)
-    _check_jar("--spark_job_server_jar", spark.spark_job_server_jar, SparkJarJobServer, options)
+        master = spark.spark_master_url
+        services.address(f"--spark_master_url {master}", master)
+    jar = spark.spark_job_server_jar
+    programs.check_jar("--spark_job_server_jar", jar, SparkJarJobServer, options)
     if not spark.spark_submit_uber_jar:
-        _check_java(options)
-
-
-def _check_java(options: PipelineOptions) -> None:
-    java = options.view_as(JobServerOptions).job_server_java_launcher
-    if shutil.which(java) is None:
-        raise UserError(
-            f"--job_server_java_launcher {java}: no such program; the job server needs Java"
-        )
-
-
-def _check_jar(option: str, jar: str | None, server: type, options: PipelineOptions) -> None:
-    """Looks for the job server's jar; one that Beam would download is downloaded now."""
-    if jar and os.path.exists(jar):
-        return
-    if jar and not urllib.parse.urlparse(jar).scheme:
-        raise UserError(f"{option} {jar}: no such file")
-    made = server(options)
-    try:
-        where = made.path_to_jar()
-        cache = options.view_as(JobServerOptions).jar_cache_dir
-        if not os.path.exists(where) and not _is_cached(where, cache):
-            _check_address(f"the job server's jar {where}", where, f"; give a file by {option}")
-            made.local_jar(where, cache)
-    except UserError:
-        raise
-    except Exception as error:  # Beam's own kinds, of version and download
-        raise UserError(f"{option}: the jar cannot be had: {_one_line(error)}") from error
-
-
-def _is_cached(address: str, cache: str | None) -> bool:
-    from apache_beam.utils.subprocess_server import JavaJarServer
-
-    folder = cache or JavaJarServer.JAR_CACHE
-    return os.path.exists(os.path.join(folder, os.path.basename(address)))
-
-
-def _check_address(what: str, address: str, advice: str = "") -> None:
-    parts = urllib.parse.urlparse(address)
-    if not parts.scheme or not parts.hostname:
-        raise UserError(f"{what}: no such file, and no address{advice}")
-    port = {"http": 80, "https": 443, "spark": 7077}.get(parts.scheme)
-    _connect(what, parts.netloc, port, advice)
-
-
-def _connect(what: str, place: str, port: int | None = None, advice: str = "") -> None:
-    """Raises a UserError if nobody listens at HOST:PORT, or HOST with a port that is usual."""
-    parts = urllib.parse.urlparse(f"//{place}")
-    try:
-        port = parts.port or port
-    except ValueError:
-        port = None
-    if not parts.hostname or not port:
-        raise UserError(f"{what}: HOST:PORT is expected{advice}")
-    try:
-        with contextlib.closing(socket.create_connection((parts.hostname, port), _PATIENCE_S)):
-            pass
-    except OSError as error:
-        raise UserError(
-            f"{what}: nobody answers there: {error.strerror or error}{advice}"
-        ) from error
-
-
-def _one_line(error: BaseException) -> str:
-    return " ".join(str(error).split()) or type(error).__name__
+        programs.check_java(options)

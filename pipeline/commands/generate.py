@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import time
 from typing import TYPE_CHECKING
 
@@ -14,6 +15,7 @@ from fgbg.pipeline.data_set.output_lock import hold
 from fgbg.pipeline.data_set.stored import delete
 from fgbg.pipeline.exit_codes import OK, UserError
 from fgbg.pipeline.options import parser as options
+from fgbg.pipeline.progress import say
 from fgbg.pipeline.workers import processes
 
 if TYPE_CHECKING:
@@ -38,7 +40,15 @@ def main(arguments: list[str]) -> int:
     if runner and cloud is not None and not asked.plan:
         from fgbg.pipeline.cloud import runners
 
-        runners.check(runner, [*beam_options, *cloud.beam_options])
+        complete = [*beam_options, *cloud.beam_options]
+        beam_options = [*beam_options, *runners.check(runner, complete)]
+        if not storage.is_gcs(asked.output):
+            asked.output = os.path.abspath(asked.output)  # workers have other working folders
+            if runners.writes_elsewhere(runner, beam_options):
+                say(
+                    f"Workers elsewhere write to {asked.output}: it has to be the same folder on "
+                    "each of their machines."
+                )
     if not runner:
         faults.check_limit_of_memory()
     if not asked.plan and not runner:
@@ -73,7 +83,7 @@ def main(arguments: list[str]) -> int:
         if runner and cloud is not None:
             from fgbg.pipeline.cloud import remote
 
-            return remote.run(output, job, depth_path, beam_options, cloud, prepare)
+            return remote.run(output, job, depth_path, beam_options, cloud, prepare, started)
         prepare()
         from fgbg.pipeline.workers import local
 

@@ -55,10 +55,7 @@ def run(
     samples_done = samples_of(job, done)
     missing = job.units - len(done)
     if not missing and is_whole(output, job, job.samples):
-        say(f"All {job.samples:,} samples are there already; nothing to do.")
-        draw_missing(output)
-        tell(f"Open {storage.join(output, REPORT)}")
-        return OK
+        return nothing_to_do(output, job)
     if samples_done:
         say(f"Resuming: {samples_done:,} of {job.samples:,} samples are there.")
     ran, joining = Ran([], [0] * meter.ARRAY_LENGTH, 0), {}
@@ -84,8 +81,16 @@ def run(
     if job.configuration.in_records:
         joining = join(output, workers)
     summary = summarise(output, _timings(ran, workers, started) | joining)
-    _report(output, job, summary, time.monotonic() - started)
+    closing_lines(output, job, summary, time.monotonic() - started)
     return OK if summary.samples == job.samples else SOME_FAILED
+
+
+def nothing_to_do(output: str, job: Job) -> int:
+    """Ends a run that finds a whole data set."""
+    say(f"All {job.samples:,} samples are there already; nothing to do.")
+    draw_missing(output)
+    tell(f"Open {storage.join(output, REPORT)}")
+    return OK
 
 
 def is_whole(output: str, job: Job, samples: int) -> bool:
@@ -209,8 +214,8 @@ def _timings(ran: Ran, workers: int, started: float) -> dict[str, Any]:
     }
 
 
-def _report(output: str, job: Job, summary: Summary, wall: float) -> None:
-    """The closing lines."""
+def closing_lines(output: str, job: Job, summary: Summary, wall: float) -> None:
+    """Tells what a run has come to."""
     c = job.configuration
     tell(
         f"{summary.samples:,} samples ({c.size[0]}x{c.size[1]}), {byte_size(summary.bytes)}, in "

@@ -78,7 +78,9 @@ def test_what_8_bit_depth_loses_is_told(bucket, small_inputs, service, capsys, m
     from fgbg.transforms.dataset import generation
 
     depth = {"format": "jpg", "metres_per_level": 10 / 255, "range_m": 10.0, "levels_median": 37}
-    monkeypatch.setattr(generation, "read", lambda output: {"depth": depth})
+    names = ("samples", "units", "units_failed", "empty_masks")
+    content = {"counts": dict.fromkeys(names, 0), "bytes": {}, "depth": depth}
+    monkeypatch.setattr(generation, "read", lambda output: content)
     endpoint = f"--dataflow_endpoint={service.endpoint}"
     main([*command(bucket, small_inputs, "coarse"), *OFFLINE, endpoint])
     assert "8-bit depth is in steps of 39.2 mm" in capsys.readouterr().out
