@@ -40,9 +40,13 @@ DEVELOPMENT = [
     "hypothesis>=6.100",
     "mypy>=1.11",
     "onnx>=1.17",
+    "pillow-heif>=0.18",
     "pytest>=8",
     "pytest-timeout>=2.3",
     "pytest-xdist>=3.6",
+    # Another decoder of pictures, with its library in a wheel: what ours are compared with.
+    "pyvips>=3",
+    "pyvips-binary>=8.17",
     "ruff>=0.6",
     "selenium>=4.30",
     "tensorflow-datasets>=4.9.8",
