@@ -145,3 +145,14 @@ def test_what_cannot_be_read_is_told(data_set):
     path.mkdir()
     (problem,) = found_on(given(data_set), 1).problems
     assert problem.problem.startswith("cannot be read: ") and problem.of == unit(1).name
+
+
+def test_a_damaged_record_is_told_and_its_unit_is_made_again(data_set):
+    told = given(data_set)
+    path = commit.record_path(told.output, data_set.job, unit(1))
+    Path(path).write_bytes(b"{}")
+    problems = found_on(told, 1).problems
+    name = path.removeprefix(told.output).lstrip("/")
+    (problem,) = [p for p in problems if p.file == name]
+    assert "its unit is to be made again" in problem.problem
+    assert (problem.cure, problem.of) == (UNIT, unit(1).name)

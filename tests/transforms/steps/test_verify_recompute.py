@@ -127,7 +127,11 @@ def test_depth_is_compared_within_what_processors_differ_by(by, told, output, mo
             seen.append(canvases.shape)
             return np.stack([drawn_depth(10 + n) for n in (3, 4)]) + np.float32(by)
 
-    monkeypatch.setattr(verify_recompute.depth_network, "load", lambda *_: Network())
+    def load(path, model, canvas, threads, unit):  # type: ignore[no-untyped-def]
+        assert (path, canvas, threads, unit) == ("a network", (64, 64), 1, 2)  # as it was made
+        return Network()
+
+    monkeypatch.setattr(verify_recompute.depth_network, "load", load)
     monkeypatch.setattr(verify_recompute.network_files, "on_this_machine", lambda path, _: path)
     monkeypatch.setattr(verify_recompute.DepthModel, "from_dict", lambda _: None)
     found = problems(output, Recompute(None, depth_path="a network"))
