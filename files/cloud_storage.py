@@ -373,6 +373,9 @@ class CloudStorage:
         for done in [self._pool.submit(self._delete, path) for path in paths]:
             done.result()
 
+    def delete_empty(self, folders: Iterable[str]) -> None:
+        pass  # there are no folders
+
     def _delete(self, path: str) -> None:
         with contextlib.suppress(FileNotFoundError), _os_errors(path):
             self._blob(path).delete(**self._how)

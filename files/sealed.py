@@ -58,6 +58,17 @@ def unseal(data: bytes, path: str) -> dict[str, Any]:
     Raises:
         DamagedError: It is not what `seal` returned.
     """
+    check_seal(data, path)
+    try:
+        content = json.loads(data)
+    except ValueError as error:
+        raise DamagedError(path, f"is no JSON: {error}") from error
+    del content[_SEAL]
+    return content
+
+
+def check_seal(data: bytes, path: str) -> None:
+    """Raises DamagedError, as `unseal`, where bytes are not what was sealed; reads no JSON."""
     if not data:
         raise DamagedError(path, "is empty")
     if not data.strip(b"\0"):
@@ -67,9 +78,3 @@ def unseal(data: bytes, path: str) -> dict[str, Any]:
         raise DamagedError(path, "is cut off, or was never written by fgbg: it has no checksum")
     if zlib.crc32(data[: end.start()]) != int(end[1], 16):
         raise DamagedError(path, "is damaged: its checksum is of another content")
-    try:
-        content = json.loads(data)
-    except ValueError as error:
-        raise DamagedError(path, f"is no JSON: {error}") from error
-    del content[_SEAL]
-    return content

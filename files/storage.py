@@ -121,6 +121,9 @@ class Storage(Protocol):
     def delete_files(self, paths: Iterable[str]) -> None:
         """Deletes files; absent is fine."""
 
+    def delete_empty(self, folders: Iterable[str]) -> None:
+        """Deletes those of some folders, and of the folders in them, that hold nothing."""
+
 
 def storage_for(path: str) -> Storage:
     """The storage that holds the path."""
@@ -210,18 +213,20 @@ class LocalStorage:
                 raise ValueError(f"{target}: {file.tell()} bytes to be joined, not {size}")
 
     def walk(self, folder: str) -> Iterator[str]:
-        return iter(sorted(self._walk(folder, "")))
+        return self._walk(folder, "")
 
     def _walk(self, folder: str, prefix: str) -> Iterator[str]:
+        # Folder by folder, for there may be millions of files; in the order of whole paths.
         try:
-            entries = list(os.scandir(folder))
+            with os.scandir(folder) as found:
+                entries = [(f"{e.name}/" if e.is_dir() else e.name) for e in found]
         except (FileNotFoundError, NotADirectoryError):
             return
-        for entry in entries:
-            if entry.is_dir():
-                yield from self._walk(entry.path, f"{prefix}{entry.name}/")
+        for name in sorted(entries):
+            if name.endswith("/"):
+                yield from self._walk(join(folder, name[:-1]), prefix + name)
             else:
-                yield prefix + entry.name
+                yield prefix + name
 
     def sizes(self, folder: str) -> dict[str, int]:
         return {name: os.path.getsize(join(folder, name)) for name in self.walk(folder)}
@@ -252,6 +257,13 @@ class LocalStorage:
         for path in paths:
             with contextlib.suppress(FileNotFoundError):
                 os.remove(path)
+
+    def delete_empty(self, folders: Iterable[str]) -> None:
+        for folder in folders:
+            for below, _, _ in os.walk(folder, topdown=False):
+                with contextlib.suppress(OSError):
+                    os.rmdir(below)
+                    self._folders.discard(below)
 
 
 _LOCAL = LocalStorage()

@@ -16,7 +16,8 @@ from fgbg.transforms.steps.compose import FAILED, Compose, DropCommitted
 from fgbg.transforms.steps.estimate_depth import DepthModelHandler, EstimateDepth
 from fgbg.transforms.steps.join_shards import JoinShards
 from fgbg.transforms.steps.run_made import Made, added_up, made_now, timings
-from fgbg.transforms.steps.summarise import Summary, summarise
+from fgbg.transforms.steps.summarise import Summary, conclude
+from fgbg.transforms.steps.summarise_chunk import SummariseChunks, Summed
 from fgbg.transforms.steps.write import RecordFailure, Write
 
 
@@ -90,7 +91,9 @@ def generate(root: beam.Pipeline, arguments: GraphArguments) -> beam.PCollection
         | "WorkUnits" >> beam.FlatMap(work_units, arguments).with_output_types(WorkUnit)  # WorkUnit
         | "DropCommitted"
         >> beam.ParDo(
-            DropCommitted(arguments.output, arguments.version, arguments.awaits)
+            DropCommitted(
+                arguments.output, arguments.version, arguments.awaits, arguments.part.count == 1
+            )
         ).with_output_types(WorkUnit)  # WorkUnit
         | "Reshuffle" >> beam.Reshuffle()  # WorkUnit: only keys cross
         | "Generate" >> make  # Committed
@@ -110,13 +113,16 @@ def generate_and_summarise(root: beam.Pipeline, arguments: GraphArguments) -> be
             | "JoinShards" >> JoinShards(arguments.output)  # int, bytes of each shard
             | "AllJoined" >> beam.CombineGlobally(sum)  # int, once, when every shard is whole
         )
-    return done | "Summarise" >> beam.Map(
-        _summarise, arguments.output, _launched(root), beam.pvalue.AsSingleton(made)
+    return (
+        done
+        | "SummariseChunks" >> SummariseChunks(arguments.output, arguments.version)  # Summed, once
+        | "Conclude"
+        >> beam.Map(_conclude, arguments.output, _launched(root), beam.pvalue.AsSingleton(made))
     )  # Summary
 
 
-def _summarise(_: object, output: str, launched: float | None, made: Made) -> Summary:
-    return summarise(output, timings(made, launched))
+def _conclude(total: Summed, output: str, launched: float | None, made: Made) -> Summary:
+    return conclude(output, total, timings(made, launched))
 
 
 def _launched(root: beam.Pipeline) -> float | None:

@@ -107,9 +107,9 @@ def _elsewhere(
     output: str, job: Job, options: PipelineOptions, arguments: GraphArguments, started: float
 ) -> int:
     """Runs the graph on a runner that is no Dataflow. Ctrl-C ends the job there."""
-    units = units_done(output, job)
-    done = local.samples_of(job, units)
-    if len(units) == job.units and local.is_whole(output, job, job.samples):
+    found = units_done(output, job)
+    done = found.samples
+    if found.units == job.units and local.is_whole(output, job, job.samples):
         return local.nothing_to_do(output, job)
     if done:
         say(f"Resuming: {done:,} of {job.samples:,} samples are there.")
@@ -143,7 +143,7 @@ def _elsewhere(
 
 def _close(output: str, job: Job, code: int, started: float) -> int:
     """The closing lines of a job that has ended, those of a local run. Returns the exit code."""
-    missing = job.units - len(commit.committed(output, job))
+    missing = job.units - commit.count(output, job)
     say(f"{job.units - missing:,} of {job.units:,} units are done: {output}")
     summary = None if code else _summary(output)
     if summary is not None:

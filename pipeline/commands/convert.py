@@ -136,17 +136,15 @@ def _convert(
     target = asked.output
     jobs.write(target, job)
     _copy_inputs(data_set.output, target, job)
-    units = commit.committed(data_set.output, data_set.job)
     done = units_done(target, job)
     _copy_failures(data_set.output, target)
-    missing = len(units - done)
+    missing = max(0, data_set.generation["counts"]["units"] - done.units)
     if not missing and local.is_whole(target, job, data_set.samples):
         say(f"All {data_set.samples:,} samples are there already; nothing to do.")
         local.draw_missing(target)
         return OK
-    before = local.samples_of(job, done)
-    if before:
-        say(f"Resuming: {before:,} of {data_set.samples:,} samples are there.")
+    if done.samples:
+        say(f"Resuming: {done.samples:,} of {data_set.samples:,} samples are there.")
     count = max(1, min(asked.workers or processes.available_cores(), missing))
     timings: dict[str, Any] = {"workers": count, "converted_from": _form(data_set.job)}
     if loss:
@@ -162,7 +160,7 @@ def _convert(
             not asked.no_fsync,
             output=target,
             job=job,
-            progress=Progress("samples", data_set.samples, before),
+            progress=Progress("samples", data_set.samples, done.samples),
             step="Convert",
         )
         timings |= {name: ran.count(name) for name in ("samples", "units_done", "units_failed")}
@@ -170,7 +168,7 @@ def _convert(
     if job.configuration.in_records:
         timings |= local.join(target, count)
     timings["wall_s"] = round(time.monotonic() - started, 3)
-    summary = local.summarise(target, timings)
+    summary = local.summarise(target, job, count, timings)
     tell(
         f"{summary.samples:,} samples, {byte_size(summary.bytes)}, in "
         f"{duration(time.monotonic() - started)}: {target}"
@@ -211,7 +209,7 @@ def _check_samples(data_set: Finished, workers: int | None) -> None:
     Without one in the way a unit with a damaged sample fails alone.
     """
     source, job = data_set.output, data_set.job
-    units = len(commit.committed(source, job))
+    units = commit.count(source, job)
     damaged: list[str] = []
     ran = run_slices(
         "fgbg.pipeline.workers.tasks:look_slice",

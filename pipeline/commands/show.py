@@ -7,7 +7,6 @@ import re
 from typing import Any
 
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from fgbg.files import storage
 from fgbg.files.paths import trim_slash
@@ -15,6 +14,7 @@ from fgbg.pipeline.data_set.finished import Finished, open_finished
 from fgbg.pipeline.exit_codes import OK, UserError
 from fgbg.pipeline.options import parser as options
 from fgbg.pipeline.progress import tell
+from fgbg.transforms.dataset.manifest_file import ManifestFile
 from fgbg.transforms.dataset.sample import SampleError
 from fgbg.transforms.dataset.samples import open_reader
 from fgbg.transforms.report import looks
@@ -74,11 +74,11 @@ def main(arguments: list[str]) -> int:
 
 def _row(found: Finished, key: str) -> dict[str, Any]:
     """The sample's row of the manifest."""
-    with pq.ParquetFile(found.manifest) as file:
-        for group in range(file.num_row_groups):
-            at = pc.index(file.read_row_group(group, columns=["key"])["key"], key).as_py()
+    with ManifestFile(found.manifest) as file:
+        for group in range(len(file.sizes)):
+            at = pc.index(file.read(group, ["key"])["key"], key).as_py()
             if at >= 0:
-                return file.read_row_group(group).slice(at, 1).to_pylist()[0]
+                return file.read(group).slice(at, 1).to_pylist()[0]
     raise UserError(f"--key {key}: {found.output} has no such sample; {_what_there_is(found, key)}")
 
 

@@ -5,8 +5,6 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import json
-import os
-import tempfile
 from collections.abc import Iterator
 from typing import Any
 
@@ -71,11 +69,9 @@ def open_summarised(output: str) -> Iterator[Finished]:
     """
     job = _job(output)
     store = storage.storage_for(output)
-    with tempfile.TemporaryDirectory() as folder:
-        local = os.path.join(folder, manifest.MANIFEST)
+    with contextlib.ExitStack() as stack:
         try:
-            with open(local, "wb") as file:
-                file.write(store.read(storage.join(output, manifest.MANIFEST)))
+            local = stack.enter_context(manifest.local_copy(output))
             generation = json.loads(store.read(storage.join(output, GENERATION)))
             if missing := _COUNTS - generation["counts"].keys():
                 raise ValueError(f"{GENERATION} does not count {', '.join(sorted(missing))}")

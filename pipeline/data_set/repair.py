@@ -118,7 +118,7 @@ def _mend(
     if cures & {SUMMARY, PLAN}:
         if job.in_records:
             local.join(output, workers)
-        summary = local.summarise(output, {})
+        summary = local.summarise(output, job, workers, {})
         local.warn_of_drawings(output, summary.not_drawn)
         say("Written again: manifest, statistics, card, errors, descriptions, report and sheets.")
         return True

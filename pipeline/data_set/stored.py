@@ -7,7 +7,7 @@ import os
 
 from fgbg.files import storage
 from fgbg.pipeline.exit_codes import UserError
-from fgbg.transforms.dataset import layout
+from fgbg.transforms.dataset import layout, manifest_parts
 from fgbg.transforms.job import job as jobs
 from fgbg.transforms.job.job import Job
 from fgbg.transforms.records.plan import units_by_split
@@ -108,6 +108,7 @@ def delete(output: str) -> None:
         jobs.SHARDS,
         jobs.BLOCKS,
         jobs.JOINING,
+        manifest_parts.FOLDER,
         jobs.DEPTH_MODEL,
         jobs.INPUTS,
         jobs.DRAWN,

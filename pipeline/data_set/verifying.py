@@ -21,11 +21,12 @@ from fgbg.transforms.records import shards
 from fgbg.transforms.records.plan import Block, Plan
 from fgbg.transforms.steps.problem import OTHER_JOB, SUMMARY, Problem
 from fgbg.transforms.steps.verify import read_found
-from fgbg.transforms.steps.verify_background import Found, Given, groups_of
+from fgbg.transforms.steps.verify_background import Found, Given, places_of
 from fgbg.transforms.steps.verify_manifest import as_problem, check_bytes, open_manifest
 from fgbg.transforms.steps.verify_recompute import Recompute, spread
 from fgbg.transforms.steps.verify_records import check_shards
 from fgbg.transforms.steps.verify_whole import (
+    Ended,
     check_beside,
     check_commits,
     check_drawings,
@@ -70,8 +71,12 @@ def open_job(output: str, repair: bool = False) -> Job:
     beside = (GENERATION, manifest.MANIFEST)
     lacking = [name for name in beside if not store.exists(storage.join(output, name))]
     if lacking and not repair:
-        ended = commit.committed(output, job) | commit.failed(output)
-        if len(ended) < job.units:
+        failed = commit.failed(output)
+        number = 0
+        for found in commit.by_background(output, job):
+            number += len(found.done)
+            failed -= found.done
+        if number + len(failed) < job.units:
             raise UserError(
                 f"{output}: the data set is not finished; run fgbg generate again to finish it"
             )
@@ -93,7 +98,7 @@ def verify(
     problems = check_job(output, job)
     if any(p.cure == OTHER_JOB for p in problems):
         return Verified(problems, 0, 0)
-    done, found = check_commits(output, job)
+    ended, found = check_commits(output, job)
     problems += found
     if any(p.cure == OTHER_JOB for p in problems):
         return Verified(problems, 0, 0)
@@ -103,10 +108,11 @@ def verify(
     again = Recompute(chosen, _same_versions(output), depth_path)
     totals, blocks = Totals(), []
     with manifest.local_copy(output, missing_ok=True) as local:
-        groups, found = _groups(job, done, local)
+        comparable, found = _is_comparable(job, ended, local)
         problems += found
-        rows = local if groups is not None else None
-        given = Given(output, jobs.version(job), rows, wrong_inputs, again)
+        rows = local if comparable else None
+        by_chunk = tuple(ended.rows.items())
+        given = Given(output, jobs.version(job), rows, wrong_inputs, again, by_chunk)
         on_backgrounds, found = _run(given, job, workers)
         problems += found
         if rows is not None and not any(one.manifest for one in on_backgrounds):
@@ -117,7 +123,7 @@ def verify(
         blocks += [Block(WorkUnit.parse(name), *numbers) for name, *numbers in one.blocks]
     problems += as_problem((one.manifest for one in on_backgrounds if one.manifest), totals.samples)
     # Units that failed are no loss: the summary was made without them.
-    lost = totals.units + len(commit.failed(output) - done) < job.units
+    lost = totals.units + len(ended.failed) < job.units
     plan: Plan | None = None
     if job.in_records:
         plan = shards.planned(output, job, blocks) if blocks and not lost else None
@@ -143,25 +149,23 @@ def _versions(output: str) -> dict[str, Any]:
     return found if isinstance(found, dict) else {}
 
 
-def _groups(
-    job: Job, done: set[WorkUnit], local: str
-) -> tuple[dict[int, int] | None, list[Problem]]:
-    """The manifest's row group of each background; None, and why, where there are other rows."""
+def _is_comparable(job: Job, ended: Ended, local: str) -> tuple[bool, list[Problem]]:
+    """Whether the manifest has the rows that it should have, to be compared; and why not."""
     sizes, problems = open_manifest(local)
     if sizes is None:
-        return None, problems
-    groups = groups_of(job, done, sizes)
-    if groups is None:
+        return False, problems
+    comparable = places_of(job, ended.rows, sizes) is not None
+    if not comparable:
         problem = f"has {sum(sizes)} rows in {len(sizes)} groups, not those of the commit records"
         problems = [Problem(manifest.MANIFEST, problem, SUMMARY)]
-    return groups, problems
+    return comparable, problems
 
 
 def _run(given: Given, job: Job, workers: int) -> tuple[list[Found], list[Problem]]:
     """Checks every background in worker processes: what they found, in order; and what died."""
     count = min(workers, len(job.backgrounds))
     problems: list[Problem] = []
-    found: dict[int, Found] = {}
+    found: list[tuple[int, Found]] = []
     with tempfile.TemporaryDirectory() as folder:
         run_slices(
             "fgbg.pipeline.workers.tasks:verify_slice",
@@ -178,5 +182,5 @@ def _run(given: Given, job: Job, workers: int) -> tuple[list[Found], list[Proble
         )
         for i in range(count):
             with open(os.path.join(folder, str(i)), encoding="utf-8") as file:
-                found.update(read_found(line) for line in file)
-    return [found[background] for background in sorted(found)], problems
+                found += map(read_found, file)
+    return [one for _, one in sorted(found, key=lambda pair: pair[0])], problems

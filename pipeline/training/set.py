@@ -22,6 +22,7 @@ from fgbg.models.training.samples import SPLITS, TEST, TRAIN, VALIDATION, DataSe
 from fgbg.pipeline.data_set.finished import Finished, open_finished
 from fgbg.pipeline.exit_codes import UserError
 from fgbg.transforms.dataset import manifest, precision
+from fgbg.transforms.dataset.manifest_file import parts
 from fgbg.transforms.job import job as jobs
 from fgbg.transforms.pixels import codec, pictures
 from fgbg.transforms.records import file as tfrecord_file
@@ -67,6 +68,16 @@ class TrainingSet:
         return TEST if len(self.data.splits[TEST].keys) else VALIDATION
 
 
+def _digest(finished: Finished) -> str:
+    """SHA-256 of a data set's job and manifest."""
+    digest = hashlib.sha256(finished.job.to_bytes())
+    for part in parts(finished.manifest):
+        with open(part, "rb") as file:
+            while data := file.read(1 << 24):
+                digest.update(data)
+    return digest.hexdigest()
+
+
 def read(
     path: str, pair: bool, limit: int | None, needed: tuple[str, ...] = _NEEDED
 ) -> TrainingSet:
@@ -85,8 +96,7 @@ def read(
     with open_finished(path) as finished:
         to_check = storage.is_gcs(path) and not finished.job.configuration.in_records
         columns = manifest.columns(finished.manifest, _COLUMNS + _CHECKSUMS * to_check)
-        with open(finished.manifest, "rb") as file:
-            digest = hashlib.sha256(finished.job.to_bytes() + file.read()).hexdigest()
+        digest = _digest(finished)
         configuration = finished.job.configuration
         has_depth = configuration.depth_model is not None
         chosen = _choose(finished, columns["split"], limit, needed)

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from fgbg.files import storage
-from fgbg.pipeline.arguments import GraphArguments
+from fgbg.pipeline.arguments import GraphArguments, Slice
 from fgbg.pipeline.data_set.resume import units_done
 from fgbg.pipeline.exit_codes import OK, SOME_FAILED, WorkerError
 from fgbg.pipeline.progress import Progress, byte_size, duration, say, tell
@@ -16,10 +16,10 @@ from fgbg.pipeline.workers import processes
 from fgbg.pipeline.workers.processes import Ran, peak_memory
 from fgbg.pipeline.workers.slices import run_slices
 from fgbg.transforms import meter
-from fgbg.transforms.dataset import drawings, generation
+from fgbg.transforms.dataset import drawings, generation, manifest_parts
 from fgbg.transforms.job import commit
+from fgbg.transforms.job import job as jobs
 from fgbg.transforms.job.job import ERRORS, REPORT, Job
-from fgbg.transforms.job.work_unit import WorkUnit, sample_numbers
 from fgbg.transforms.records import shards
 
 if TYPE_CHECKING:
@@ -52,12 +52,11 @@ def run(
         The exit code.
     """
     done = units_done(output, job)
-    samples_done = samples_of(job, done)
-    missing = job.units - len(done)
+    missing = job.units - done.units
     if not missing and is_whole(output, job, job.samples):
         return nothing_to_do(output, job)
-    if samples_done:
-        say(f"Resuming: {samples_done:,} of {job.samples:,} samples are there.")
+    if done.samples:
+        say(f"Resuming: {done.samples:,} of {job.samples:,} samples are there.")
     ran, joining = Ran([], [0] * meter.ARRAY_LENGTH, 0), {}
     if missing:
         # One thread for depth, whatever the number of workers: TensorFlow's sums differ in the
@@ -75,12 +74,12 @@ def run(
             beam_options,
             output=output,
             job=job,
-            progress=Progress("samples", job.samples, samples_done),
+            progress=Progress("samples", job.samples, done.samples),
             step="Generate",
         )
     if job.configuration.in_records:
         joining = join(output, workers)
-    summary = summarise(output, _timings(ran, workers, started) | joining)
+    summary = summarise(output, job, workers, _timings(ran, workers, started) | joining)
     closing_lines(output, job, summary, time.monotonic() - started)
     return OK if summary.samples == job.samples else SOME_FAILED
 
@@ -100,11 +99,6 @@ def is_whole(output: str, job: Job, samples: int) -> bool:
     except (FileNotFoundError, KeyError, TypeError, ValueError):
         return False
     return summarised == samples and (not job.in_records or shards.all_joined(output))
-
-
-def samples_of(job: Job, units: set[WorkUnit]) -> int:
-    c = job.configuration
-    return sum(len(sample_numbers(c.placements, c.mirror, unit)) for unit in units)
 
 
 def make_units(
@@ -173,9 +167,24 @@ def join(output: str, workers: int) -> dict[str, Any]:
     }
 
 
-def summarise(output: str, timings: dict[str, Any]) -> Summary:
-    """Writes what stands beside the samples, in a process that may import all that it takes."""
-    return processes.run_alone("fgbg.transforms.steps.summarise:summarise", output, timings)
+def summarise(output: str, job: Job, workers: int, timings: dict[str, Any]) -> Summary:
+    """Writes what stands beside the samples, in processes that may import all that it takes.
+
+    Args:
+        output: The data set.
+        job: Its job.
+        workers: Number of processes; a small data set is done by one.
+        timings: For generation.json; empty where no sample was made.
+    """
+    if job.units <= commit.PACKED_FROM:
+        return processes.run_alone("fgbg.transforms.steps.summarise:summarise", output, timings)
+    manifest_parts.prepare(output, job)
+    version = jobs.version(job)
+    parts = [(Slice(i, workers), output, version) for i in range(workers)]
+    ran = processes.run("fgbg.pipeline.workers.tasks:summarise_slice", parts)
+    return processes.run_alone(
+        "fgbg.transforms.steps.summarise:conclude_parts", output, ran.results, timings
+    )
 
 
 def draw_missing(output: str) -> None:

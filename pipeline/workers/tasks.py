@@ -31,6 +31,7 @@ from fgbg.transforms.dataset.sample import SampleError
 from fgbg.transforms.dataset.samples import open_reader
 from fgbg.transforms.job import commit
 from fgbg.transforms.job import job as jobs
+from fgbg.transforms.job.chunk import chunks
 from fgbg.transforms.job.commit_queue import CommitQueue, Settled
 from fgbg.transforms.job.work_unit import WorkUnit
 from fgbg.transforms.label import record as labels
@@ -38,6 +39,7 @@ from fgbg.transforms.label.network import LabelNetwork
 from fgbg.transforms.label.steps import Form, label
 from fgbg.transforms.records import shards
 from fgbg.transforms.steps.convert import convert_unit
+from fgbg.transforms.steps.summarise_chunk import Summed, summarise_chunk, summed
 from fgbg.transforms.steps.verify import verify
 from fgbg.transforms.steps.verify_background import Given
 from fgbg.transforms.steps.verify_recompute import is_as_composed
@@ -93,15 +95,27 @@ def join_slice(part: Slice, output: str, names: list[str]) -> None:
         output: The data set; its plan is stored.
         names: The shards that are to be joined by all slices.
     """
-    plan = shards.read_plan(output)
-    if plan is None:
-        raise FileNotFoundError(f"{output}: no shards were planned")
+    plan = shards.open_plan(output)
     for i, name in enumerate(names):
         if part.has(i):
             meter.begin(i)
             shards.join(output, plan, name)
             meter.count("shards_joined")
             meter.end()
+
+
+def summarise_slice(part: Slice, output: str, version: str) -> Summed:
+    """Sums up the chunks of a slice.
+
+    Args:
+        part: The slice, of places of chunks in the job.
+        output: The data set; records are in shards by now.
+        version: The version of its job.
+    """
+    own = (
+        chunk for i, chunk in enumerate(chunks(jobs.read_cached(output, version))) if part.has(i)
+    )
+    return summed(summarise_chunk(output, version, chunk) for chunk in own)
 
 
 def verify_slice(part: Slice, given: Given, backgrounds: int, folder: str) -> None:

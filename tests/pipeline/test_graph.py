@@ -63,7 +63,7 @@ def test_the_time_of_a_template_is_not_from_when_it_was_written():
     assert graph._launched(beam.Pipeline(options=template)) is None
 
 
-def test_only_keys_cross_the_one_shuffle(small_inputs, tmp_path):
+def test_only_keys_and_numbers_of_chunks_cross_the_shuffles(small_inputs, tmp_path):
     root = beam.Pipeline(FnApiRunner())
     generate_and_summarise(root, store_job(small_inputs, tmp_path / "set"))
     proto = root.to_runner_api()
@@ -72,18 +72,25 @@ def test_only_keys_cross_the_one_shuffle(small_inputs, tmp_path):
         for transform in proto.components.transforms.values()
         if transform.spec.urn == "beam:transform:reshuffle:v1"
     ]
-    assert len(shuffles) == 1
-    (collection,) = shuffles[0].inputs.values()
-    coder = proto.components.pcollections[collection].coder_id
     context = pipeline_context.PipelineContext(proto.components)
-    assert isinstance(context.coders.get_by_id(coder), WorkUnitCoder)
-    # The other grouping is the combiner of one number at the end.
+    crossing = []
+    for shuffle in shuffles:
+        (collection,) = shuffle.inputs.values()
+        coder = proto.components.pcollections[collection].coder_id
+        crossing.append(context.coders.get_by_id(coder))
+    (of_chunks,) = (coder for coder in crossing if not isinstance(coder, WorkUnitCoder))
+    assert len(crossing) == 2 and not isinstance(of_chunks, coders.FastPrimitivesCoder)
+    # The other groupings are the combiners of one small thing: what was made, and its sums.
     groupings = [
         transform.unique_name
         for transform in proto.components.transforms.values()
         if transform.spec.urn == "beam:transform:group_by_key:v1"
     ]
-    inside = [name for name in groupings if "Reshuffle" in name or "AllDone" in name]
+    inside = [
+        name
+        for name in groupings
+        if any(part in name for part in ("Reshuffle", "AllDone", "AllSummed"))
+    ]
     assert groupings and groupings == inside
 
 

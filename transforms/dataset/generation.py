@@ -8,7 +8,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import platform
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from importlib import metadata
 from typing import Any
 
@@ -49,16 +49,22 @@ class Totals:
 
     def add(self, job: Job, record: Commit) -> None:
         """Takes in a commit record."""
-        samples = len(record.columns["number"])
-        split = job.backgrounds[record.unit.background - 1].split
-        empty = record.columns["mask_area"].count(0)
+        self.add_all(job, [record])
+
+    def add_all(self, job: Job, records: Iterable[Commit]) -> None:
+        """Takes in several commit records."""
         levels = Levels()
-        if "depth_sum_mm" in record.columns:
-            ends = (record.columns[f"depth_{end}_mm"] for end in ("min", "max"))
-            levels.add(job.configuration.depth_range_m, *ends)
-        self.merge(
-            Totals(1, samples, {split: samples}, empty, record.moments, record.sizes, levels),
-        )
+        ends: tuple[list[int], list[int]] = ([], [])
+        for record in records:
+            samples = len(record.columns["number"])
+            split = job.backgrounds[record.unit.background - 1].split
+            empty = record.columns["mask_area"].count(0)
+            if "depth_sum_mm" in record.columns:
+                for values, end in zip(ends, ("min", "max"), strict=True):
+                    values += record.columns[f"depth_{end}_mm"]
+            self.merge(Totals(1, samples, {split: samples}, empty, record.moments, record.sizes))
+        levels.add(job.configuration.depth_range_m, *ends)
+        self.levels.merge(levels)
 
     def merge(self, other: Totals) -> None:
         """Takes in the sums over other records."""

@@ -22,7 +22,7 @@ _FOREGROUND = re.compile(rf"{jobs.FOREGROUNDS}/fg_(\d+)\.png")
 _BESIDE = re.compile(
     "|".join(
         (
-            r"manifest\.parquet",
+            r"manifest\.parquet(/bg\d{6,}-fg\d{6,}\.parquet)?",
             re.escape(jobs.GENERATION),
             re.escape(jobs.ERRORS),
             re.escape(jobs.REPORT),
@@ -38,11 +38,12 @@ _BESIDE = re.compile(
     )
 )
 _OWN_FOLDER = re.compile(
-    rf"(bg\d+|{jobs.BACKGROUNDS}|{jobs.FOREGROUNDS}|{PLOTS}|{jobs.RECORDS}|coco|webdataset|{WORK})/"
+    rf"(bg\d+|manifest\.parquet|{jobs.BACKGROUNDS}|{jobs.FOREGROUNDS}|{PLOTS}|{jobs.RECORDS}|coco|webdataset|{WORK})/"
 )
 # What lies in WORK besides commit records and failures, which fgbg.transforms.job.commit knows.
 _OF_WORK = re.compile(
-    r"(job|job\.spare|inputs|drawn|lease)\.json|lock|writable|launching|(depth_model|dataflow)/.*"
+    r"(job|job\.spare|inputs|drawn|lease)\.json|lock|writable|launching"
+    r"|(depth_model|dataflow|manifest)/.*"
 )
 _OF_SHARDS = re.compile(r"shards/(plan|fgbg-\w+\.tfrecord-\d{5,}-of-\d{5,})\.json|joining/.*")
 _FAILURE = re.compile(r"failed/bg\d+/fg_\d+/(as_given|mirrored)_\d+\.json")
@@ -92,6 +93,11 @@ def foreign(output: str, job: Job | None) -> Iterator[str]:
     """Files in a data set's folder that are not its own: paths relative to it, sorted."""
     names = storage.storage_for(output).walk(output)
     return (name for name in names if not belongs(job, name))
+
+
+def is_block(name: str) -> bool:
+    """Whether a file has the name of a block, of whichever job."""
+    return _BLOCK.fullmatch(name.removeprefix(f"{WORK}/")) is not None
 
 
 def foreign_in_work(output: str, job: Job) -> Iterator[str]:

@@ -30,13 +30,13 @@ class Levels:
             nearest_mm: Of each map.
             farthest_mm: Likewise.
         """
-        ends = [[mm / 1000 for mm in pair] for pair in zip(nearest_mm, farthest_mm, strict=True)]
-        if not ends:
+        ends = np.array([list(nearest_mm), list(farthest_mm)], np.float64)
+        if not ends.size:
             return
         # Rounded to what the manifest holds: whoever counts its rows counts the same.
-        metres = np.array(ends, np.float32).astype(np.float64)
+        metres = (ends / 1000).astype(np.float32).astype(np.float64)
         levels = np.rint(np.clip(metres * (LEVELS - 1) / range_m, 0, LEVELS - 1)).astype(np.int64)
-        across = np.clip(levels[:, 1] - levels[:, 0] + 1, 0, LEVELS)
+        across = np.clip(levels[1] - levels[0] + 1, 0, LEVELS)
         self.merge(Levels(dict(Counter(across.tolist()))))
 
     def merge(self, other: Levels) -> None:

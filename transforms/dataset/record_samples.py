@@ -18,7 +18,7 @@ from fgbg.transforms.job.work_unit import WorkUnit, unit_of_sample
 from fgbg.transforms.records import file as tfrecord_file
 from fgbg.transforms.records import record as records
 from fgbg.transforms.records import shards
-from fgbg.transforms.records.plan import Shard, record_name
+from fgbg.transforms.records.plan import ShardFile, record_name
 from fgbg.transforms.records.record import Record
 
 # Units whose places of records are remembered: more than stand mixed in a window of sample_rows.
@@ -36,7 +36,7 @@ class Frame:
         framed: The bytes, nothing of them checked.
     """
 
-    shard: Shard
+    shard: ShardFile
     index: int
     offset: int
     framed: bytes
@@ -71,10 +71,11 @@ class RecordReader(SampleReader):
 
     def __init__(self, output: str, job: Job) -> None:
         super().__init__(output, job)
-        plan = shards.read_plan(output)
-        if plan is None:
-            raise SampleError(f"{output}: it has no shards; run fgbg generate again")
-        self.places = plan.places()
+        try:
+            self.places = shards.open_plan(output).places()
+        except FileNotFoundError as error:
+            why = f"{output}: it has no shards; run fgbg generate again"
+            raise SampleError(why) from error
         self._ends = functools.lru_cache(_UNITS_KEPT)(self._read_ends)
 
     def sample(self, row: dict[str, Any]) -> RecordSample:

@@ -6,7 +6,9 @@ from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
-import pyarrow.parquet as pq
+import pyarrow as pa
+
+from fgbg.transforms.dataset.manifest_file import ManifestFile
 
 # Rows that are mixed with each other at least: a few dozen shards of a usual size.
 _ROWS_MIXED = 50_000
@@ -20,8 +22,8 @@ def ordered_rows(path: str, split: str | None = None) -> Iterator[dict[str, Any]
         path: The manifest.
         split: Only this split's; None: all.
     """
-    with pq.ParquetFile(path) as file:
-        for batch in file.iter_batches(_ROWS_AT_ONCE, row_groups=_groups(file, split)):
+    with ManifestFile(path) as file:
+        for batch in file.batches(_ROWS_AT_ONCE, _groups(file, split)):
             yield from batch.to_pylist()
 
 
@@ -35,13 +37,14 @@ def mixed_rows(path: str, split: str | None = None) -> Iterator[dict[str, Any]]:
         split: Only this split's; None: all.
     """
     generator = np.random.Philox(key=0)
-    with pq.ParquetFile(path) as file:
+    with ManifestFile(path) as file:
+        sizes = file.sizes
         groups = _groups(file, split)
         window: list[int] = []
         rows = 0
         for i in _permutation(generator, len(groups)):
             window.append(groups[i])
-            rows += file.metadata.row_group(groups[i]).num_rows
+            rows += sizes[groups[i]]
             if rows >= _ROWS_MIXED:
                 yield from _mix(file, window, _permutation(generator, rows))
                 window, rows = [], 0
@@ -49,21 +52,21 @@ def mixed_rows(path: str, split: str | None = None) -> Iterator[dict[str, Any]]:
             yield from _mix(file, window, _permutation(generator, rows))
 
 
-def _mix(file: pq.ParquetFile, groups: list[int], order: np.ndarray) -> Iterator[dict[str, Any]]:
+def _mix(file: ManifestFile, groups: list[int], order: np.ndarray) -> Iterator[dict[str, Any]]:
     # Shuffled as an Arrow table: as Python's objects they would take ten times the memory.
-    table = file.read_row_groups(groups)
+    table = pa.concat_tables(map(file.read, groups))
     for first in range(0, len(order), _ROWS_AT_ONCE):
         yield from table.take(order[first : first + _ROWS_AT_ONCE]).to_pylist()
 
 
-def _groups(file: pq.ParquetFile, split: str | None) -> list[int]:
-    """Row groups of a split: a row group is a background, and that is in one split."""
-    groups = range(file.num_row_groups)
+def _groups(file: ManifestFile, split: str | None) -> list[int]:
+    """Row groups of a split: a row group is of one background, and that is in one split."""
+    groups = range(len(file.sizes))
     return [group for group in groups if split is None or _split(file, group) == split]
 
 
-def _split(file: pq.ParquetFile, group: int) -> str:
-    return next(file.iter_batches(1, row_groups=[group], columns=["split"]))["split"][0].as_py()
+def _split(file: ManifestFile, group: int) -> str:
+    return next(file.batches(1, [group], ["split"]))["split"][0].as_py()
 
 
 def _permutation(generator: np.random.Philox, count: int) -> np.ndarray:

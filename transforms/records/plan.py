@@ -10,7 +10,7 @@ import dataclasses
 import hashlib
 import json
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from fgbg.files.sealed import seal, unseal
@@ -38,23 +38,32 @@ class Block:
 
 
 @dataclasses.dataclass(frozen=True)
-class Shard:
-    """One file of records.
+class ShardFile:
+    """One file of records, whatever stands in it.
 
     Attributes:
         name: Its name in the folder RECORDS.
         split: The split that it belongs to.
-        blocks: What stands in it, in order.
     """
 
     name: str
     split: str
-    blocks: tuple[Block, ...]
 
     @property
     def path(self) -> str:
         """Its path, relative to the data set."""
         return f"{RECORDS}/{self.name}"
+
+
+@dataclasses.dataclass(frozen=True)
+class Shard(ShardFile):
+    """One file of records, and what it is joined of.
+
+    Attributes:
+        blocks: What stands in it, in order.
+    """
+
+    blocks: tuple[Block, ...]
 
     @property
     def records(self) -> int:
@@ -72,6 +81,12 @@ class Shard:
 def _to_json(shard: Shard) -> dict[str, Any]:
     blocks = [[block.unit.name, block.records, block.bytes] for block in shard.blocks]
     return {"name": shard.name, "split": shard.split, "blocks": blocks}
+
+
+def shard_of(content: dict[str, Any]) -> Shard:
+    """A shard of what is stored of it."""
+    blocks = (Block(WorkUnit.parse(name), k, size) for name, k, size in content["blocks"])
+    return Shard(content["name"], content["split"], tuple(blocks))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -100,15 +115,12 @@ class Plan:
         content = unseal(data, path)
         return cls(
             content["complete"],
-            tuple(
-                Shard(
-                    shard["name"],
-                    shard["split"],
-                    tuple(Block(WorkUnit.parse(n), k, size) for n, k, size in shard["blocks"]),
-                )
-                for shard in content["shards"]
-            ),
+            tuple(map(shard_of, content["shards"])),
         )
+
+    def shard(self, name: str) -> Shard:
+        """A shard by its name."""
+        return next(shard for shard in self.shards if shard.name == name)
 
     def units(self) -> set[WorkUnit]:
         """The units whose records are in it."""
@@ -116,7 +128,7 @@ class Plan:
 
     def places(self) -> Places:
         """Of each unit its shard, the number of its first record there, and that one's offset."""
-        found = {}
+        found: dict[WorkUnit, tuple[ShardFile, int, int]] = {}
         for shard in self.shards:
             index = offset = 0
             for block in shard.blocks:
@@ -127,10 +139,10 @@ class Plan:
 
 
 # Of each unit its shard, the number of its first record there, and that one's offset.
-Places = dict[WorkUnit, tuple[Shard, int, int]]
+Places = Mapping[WorkUnit, tuple[ShardFile, int, int]]
 
 
-def record_name(shard: Shard, index: int) -> str:
+def record_name(shard: ShardFile, index: int) -> str:
     """What the manifest says of where a record is."""
     return f"{shard.path}#{index}"
 

@@ -12,7 +12,9 @@ Nothing here needs Beam: fgbg.transforms.steps.join_shards has the steps of the 
 from __future__ import annotations
 
 import dataclasses
+import functools
 import re
+import zlib
 from collections.abc import Iterable
 from typing import Any
 
@@ -21,12 +23,18 @@ from fgbg.files.ordered_map import in_order, threads_for
 from fgbg.files.sealed import DamagedError, seal, unseal
 from fgbg.transforms.job import commit
 from fgbg.transforms.job import job as jobs
+from fgbg.transforms.job.chunk import Chunk
+from fgbg.transforms.job.commit import Commit
 from fgbg.transforms.job.job import BLOCKS, JOINING, RECORDS, SHARDS, Job
 from fgbg.transforms.job.work_unit import WorkUnit
-from fgbg.transforms.records.plan import NAME, Block, Plan, Shard, draw_up
+from fgbg.transforms.records.file import unframe
+from fgbg.transforms.records.plan import NAME, Block, Places, Plan, Shard, draw_up
+from fgbg.transforms.records.record import of_record
+from fgbg.transforms.records.stored_plan import StoredPlan
 
 DATASET_INFO = "dataset_info.json"
 _PLAN = "plan.json"
+_BLOCK_FILE = re.compile(r"(bg\d+/fg_\d+/(?:as_given|mirrored)_\d+)\.[0-9a-f]+\.tfrecord")
 _FILE = re.compile(rf"{NAME}-\w+\.tfrecord-\d{{5,}}-of-\d{{5,}}")
 
 
@@ -34,6 +42,14 @@ def block_path(output: str, job: Job, unit: WorkUnit) -> str:
     """Where a unit's block is until it is joined."""
     name = f"{unit.name}.{jobs.unit_identity(job, unit)}.tfrecord"
     return storage.join(output, BLOCKS, name)
+
+
+def is_block(output: str, job: Job, name: str) -> bool:
+    """Whether a file among the blocks, by its path below their folder, is one of this very job."""
+    match = _BLOCK_FILE.fullmatch(name)
+    unit = WorkUnit.parse(match[1]) if match else None
+    path = storage.join(output, BLOCKS, name)
+    return unit is not None and jobs.holds(job, unit) and path == block_path(output, job, unit)
 
 
 def read_plan(output: str) -> Plan | None:
@@ -47,6 +63,19 @@ def read_plan(output: str) -> Plan | None:
         return Plan.from_bytes(storage.storage_for(path).read(path), path)
     except (FileNotFoundError, DamagedError):
         return None
+
+
+def open_plan(output: str) -> StoredPlan:
+    """The stored plan, for whoever needs a part of it.
+
+    Raises:
+        FileNotFoundError: There is none, or it is damaged.
+    """
+    path = storage.join(output, SHARDS, _PLAN)
+    try:
+        return StoredPlan(path)
+    except (FileNotFoundError, DamagedError) as error:
+        raise FileNotFoundError(f"{output}: no shards were planned") from error
 
 
 def prepare(output: str) -> list[str]:
@@ -73,7 +102,20 @@ def prepare(output: str) -> list[str]:
         if _FILE.fullmatch(name) and name not in names:
             store.delete_files([storage.join(folder, name), _record_path(output, name)])
     joined = _joined(output, plan)
-    return [shard.name for shard in plan.shards if shard not in joined]
+    left = [shard for shard in plan.shards if shard not in joined]
+    return [shard.name for shard in left if not _record_again(output, job, shard)]
+
+
+def places_of_chunk(output: str, chunk: Chunk) -> Places:
+    """Where the records of a chunk's units are, by the stored plan."""
+    path = storage.join(output, SHARDS, _PLAN)
+    version = storage.storage_for(path).versions(path).get("", "")
+    return _kept_places(output, version)
+
+
+@functools.lru_cache(maxsize=1)
+def _kept_places(output: str, version: str) -> Places:
+    return open_plan(output).places()
 
 
 def _job(output: str) -> Job:
@@ -173,7 +215,7 @@ def all_joined(output: str) -> bool:
     return plan is not None and len(_joined(output, plan)) == len(plan.shards)
 
 
-def join(output: str, plan: Plan, name: str) -> int:
+def join(output: str, plan: Plan | StoredPlan, name: str) -> int:
     """Joins the blocks of one shard, records that, and removes the blocks if nothing is missing.
 
     It may be repeated at any time, and run twice at once.
@@ -190,7 +232,7 @@ def join(output: str, plan: Plan, name: str) -> int:
         FileNotFoundError: A block is missing.
         ValueError: A block has another size than its commit record says.
     """
-    shard = next(shard for shard in plan.shards if shard.name == name)
+    shard = plan.shard(name)
     store = storage.storage_for(output)
     job = _job(output)
     paths = [block_path(output, job, block.unit) for block in shard.blocks]
@@ -223,6 +265,55 @@ def _wrong_sizes(output: str, job: Job, shard: Shard) -> str:
     )
 
 
+def _record_again(output: str, job: Job, shard: Shard) -> bool:
+    """Records a whole shard that has lost its shard record, if its records are what they were.
+
+    Its blocks may be gone: without this, all its units would be made again for a small file.
+
+    Args:
+        output: The data set.
+        job: Its job.
+        shard: As planned.
+
+    Returns:
+        Whether it is recorded now. What is not certain is joined, or made, again.
+    """
+    store = storage.storage_for(output)
+    path = storage.join(output, shard.path)
+    if store.size(path) != shard.bytes or store.size(block_path(output, job, shard.blocks[0].unit)):
+        return False
+    offset = 0
+    for block in shard.blocks:
+        try:
+            record = commit.read(output, job, block.unit)
+            data = store.read_range(path, offset, block.bytes)
+            if not _is_block(record, data):
+                return False
+        except (OSError, ValueError, KeyError):
+            return False
+        offset += block.bytes
+    store.write_atomically(_record_path(output, shard.name), seal(_record(shard)))
+    return True
+
+
+def _is_block(record: Commit, data: bytes) -> bool:
+    """Whether bytes are the records of a unit: by their own checksums, and those of its pictures.
+
+    Raises:
+        ValueError: They are no records, or damaged.
+    """
+    begin = 0
+    for i, size in enumerate(record.columns["record_bytes"]):
+        found = of_record(unframe(data[begin : begin + size], i, begin))
+        if found.key != f"{record.unit.folder}/{record.columns['number'][i]}":
+            return False
+        for kind, picture in found.pictures.items():
+            if zlib.crc32(picture) != record.columns[f"{kind}_crc32"][i]:
+                return False
+        begin += size
+    return begin == len(data)
+
+
 def finish(output: str) -> Plan:
     """Removes what is left of the joining, once every shard is joined. Gives the plan."""
     plan = read_plan(output)
@@ -231,24 +322,31 @@ def finish(output: str) -> Plan:
     store = storage.storage_for(output)
     store.delete(storage.join(output, JOINING))
     if plan.complete:
-        store.delete(storage.join(output, BLOCKS))
+        job, folder = _job(output), storage.join(output, BLOCKS)
+        # What was joined, and nothing else: another run's blocks, or a person's files, stay.
+        for name in list(store.walk(folder)):
+            if is_block(output, job, name):
+                store.delete_files([storage.join(folder, name)])
+        store.delete_empty([folder])
     return plan
 
 
 def forget(output: str, names: Iterable[str]) -> None:
-    """Takes back that shards are joined: `forget_lost` takes back their units."""
-    paths = [_record_path(output, name) for name in names]
-    storage.storage_for(output).delete_files(paths)
+    """Takes damaged shards away: `forget_lost` takes back their units."""
+    names = list(names)
+    store = storage.storage_for(output)
+    store.delete_files([_record_path(output, name) for name in names])
+    store.delete_files([storage.join(output, RECORDS, name) for name in names])
 
 
-def forget_lost(output: str, job: Job) -> int:
+def forget_lost(output: str, job: Job) -> set[WorkUnit]:
     """Takes back the commits of units whose records are nowhere any more: they are made again.
 
     A unit's records are in its block, or in its shard if that is joined; only a person or a
     damaged disk removes both.
 
     Returns:
-        Number of such units.
+        Such units.
     """
     store = storage.storage_for(output)
     folder = storage.join(output, BLOCKS)
@@ -260,8 +358,10 @@ def forget_lost(output: str, job: Job) -> int:
     if plan is None and len(committed) == job.units:
         plan = draw_up(job, _blocks(output, job))
     if plan is not None:
-        for shard in _joined(output, plan):
-            there.update(block.unit for block in shard.blocks)
+        joined = _joined(output, plan)
+        for shard in plan.shards:
+            if shard in joined or _record_again(output, job, shard):
+                there.update(block.unit for block in shard.blocks)
     lost = committed - there
     commit.withdraw(output, job, lost)
-    return len(lost)
+    return lost

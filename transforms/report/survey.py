@@ -11,9 +11,9 @@ from collections.abc import Iterator
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from fgbg.transforms.dataset.manifest_file import ManifestFile
 from fgbg.transforms.job.job import Configuration, Job
 
 Counts = NDArray[np.int64]
@@ -187,9 +187,9 @@ def survey(job: Job, manifest_path: str) -> Survey:
 def _groups(path: str, has_depth: bool) -> Iterator[dict[str, NDArray]]:
     names = [*_COLUMNS, *(f"depth_{kind}_m" for kind in DEPTH_KINDS if has_depth)]
     # Without the pool's threads: the columns are small, and Arrow keeps memory for each thread.
-    with pq.ParquetFile(path) as file:
-        for group in range(file.num_row_groups):
-            table = file.read_row_group(group, columns=names, use_threads=False)
+    with ManifestFile(path) as file:
+        for group in range(len(file.sizes)):
+            table = file.read(group, names, use_threads=False)
             yield {name: _array(table.column(name)) for name in names}
 
 

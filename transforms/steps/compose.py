@@ -13,6 +13,7 @@ from fgbg.files import storage
 from fgbg.transforms import meter
 from fgbg.transforms.job import commit, launching
 from fgbg.transforms.job import job as jobs
+from fgbg.transforms.job.chunk import Chunk, chunk_of
 from fgbg.transforms.job.job import BY_HEIGHT, PER_PLACEMENT, PER_UNIT, Job
 from fgbg.transforms.job.work_unit import WorkUnit, sample_numbers
 from fgbg.transforms.pixels import allocation, codec, compositing, placement
@@ -173,21 +174,36 @@ class DropCommitted(beam.DoFn):
         output: The data set.
         version: The version of its job.
         awaits: Whether the job may not be stored yet.
+        packs: Whether commit records of chunks that are whole are packed: not all of many
+            processes that look at the same chunks should try.
     """
 
-    def __init__(self, output: str, version: str, awaits: bool = False) -> None:
+    def __init__(
+        self, output: str, version: str, awaits: bool = False, packs: bool = False
+    ) -> None:
         self._output = output
         self._version = version
+        self._packs = packs
         self._awaits = awaits
+        # Of one chunk: units come chunk by chunk, and all of them would be too many to hold.
+        self._chunk: Chunk | None = None
         self._committed: set[WorkUnit] = set()
 
     def setup(self) -> None:
         if self._awaits:
             launching.wait(self._output)
-        job = jobs.read_cached(self._output, self._version)
-        self._committed = commit.committed(self._output, job)
+
+    def start_bundle(self) -> None:
+        self._chunk = None
 
     def process(self, unit: WorkUnit) -> Iterator[WorkUnit]:
+        if self._chunk is None or not self._chunk.has(unit):
+            job = jobs.read_cached(self._output, self._version)
+            self._chunk = chunk_of(job, unit)
+            found = commit.of_chunk(self._output, job, self._chunk)
+            if self._packs:  # left by a run that was cut off: the next one finds fewer files
+                commit.pack_whole(found, self._chunk)
+            self._committed = found.done
         if unit in self._committed:
             meter.count("units_skipped")
         else:

@@ -8,7 +8,7 @@ import apache_beam as beam
 
 from fgbg.transforms import meter
 from fgbg.transforms.records import shards
-from fgbg.transforms.records.plan import Plan
+from fgbg.transforms.records.stored_plan import StoredPlan
 
 
 class PlanShards(beam.DoFn):
@@ -34,13 +34,11 @@ class JoinShard(beam.DoFn):
 
     def __init__(self, output: str) -> None:
         self._output = output
-        self._plan: Plan | None = None
+        self._plan: StoredPlan | None = None
 
     def process(self, name: str) -> Iterator[int]:
         if self._plan is None:  # not in setup(): that may run before the plan is stored
-            self._plan = shards.read_plan(self._output)
-            if self._plan is None:
-                raise FileNotFoundError(f"{self._output}: no shards were planned")
+            self._plan = shards.open_plan(self._output)
         size = shards.join(self._output, self._plan, name)
         meter.count("shards_joined")
         yield size

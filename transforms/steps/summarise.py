@@ -1,7 +1,7 @@
 """Summarise: from the commit records to manifest, statistics, card, errors; then the drawings.
 
-The records are read in the order of the manifest, one background at a time, so that memory does
-not grow with the data set. Everything written here is a function of the records and of the job
+What grows with the data set is done chunk by chunk (summarise_chunk); here what is small is joined.
+Everything written is a function of the records and of the job
 alone, but for the timings in generation.json and in the report. The data set is finished when
 generation.json is there: sheets and report come after it, and their errors are warnings.
 """
@@ -9,26 +9,21 @@ generation.json is there: sheets and report come after it, and their errors are 
 from __future__ import annotations
 
 import dataclasses
-import itertools
 import json
-import os
-import tempfile
-from collections.abc import Iterator
 from typing import Any
 
 from fgbg.files import durable, storage
-from fgbg.files.ordered_map import in_order, threads_for
-from fgbg.transforms.dataset import generation, manifest, precision
+from fgbg.transforms.dataset import generation, manifest, manifest_parts, precision
 from fgbg.transforms.dataset.card import card
 from fgbg.transforms.dataset.generation import Totals
-from fgbg.transforms.job import commit
 from fgbg.transforms.job import job as jobs
+from fgbg.transforms.job.chunk import chunks
 from fgbg.transforms.job.job import CARD, ERRORS, GENERATION, RECORDS, Job
-from fgbg.transforms.job.work_unit import WorkUnit
 from fgbg.transforms.records import shards
 from fgbg.transforms.records.description import descriptions
 from fgbg.transforms.records.plan import Plan
 from fgbg.transforms.steps.draw import draw
+from fgbg.transforms.steps.summarise_chunk import Summed, summarise_chunk, summed
 
 
 @dataclasses.dataclass(frozen=True)
@@ -55,30 +50,35 @@ class Summary:
 
 
 def summarise(output: str, run: dict[str, Any] | None = None) -> Summary:
-    """Writes everything that stands beside the samples.
+    """Writes everything that stands beside the samples, in this process alone.
 
     Args:
         output: The data set; records are in shards by now.
         run: Timings of the run that ends with this, for generation.json. None or empty where no
             sample was made: timings and versions stay those of the runs that made them.
     """
-    job = jobs.read(output)
-    if job is None:
-        raise FileNotFoundError(f"{output} holds no data set")
+    job = _job(output)
+    manifest_parts.prepare(output, job)
+    version = jobs.version(job)
+    return conclude(
+        output, summed(summarise_chunk(output, version, chunk) for chunk in chunks(job)), run
+    )
+
+
+def conclude(output: str, total: Summed, run: dict[str, Any] | None = None) -> Summary:
+    """Writes what is left to be written once all chunks are summed up.
+
+    Args:
+        output: The data set; the parts of its manifest are there.
+        total: Of all its chunks.
+        run: As `summarise` takes it.
+    """
+    job = _job(output)
     plan = shards.finish(output) if job.configuration.in_records else None
-    places = plan.places() if plan else None
-    units = sorted(commit.committed(output, job), key=generation.order)
-    totals = Totals()
-    with tempfile.TemporaryDirectory() as folder:
-        local = os.path.join(folder, manifest.MANIFEST)
-        with manifest.ManifestWriter(local) as writer:
-            for records in _by_background(output, job, units):
-                for record in records:
-                    totals.add(job, record)
-                writer.write(manifest.table(job, records, places))
-        path = storage.join(output, manifest.MANIFEST)
-        storage.storage_for(path).upload(local, path)
+    storage.storage_for(output).delete_files(total.replaced)
+    with manifest.joined(output, job) as local:
         failures = _write_errors(output, job)
+        totals = total.totals
         size = sum(totals.sizes.values())
         summary = Summary(totals.samples, totals.units, failures, size, totals.empty_masks)
         content = _finish(output, job, totals, failures, plan, run)
@@ -87,6 +87,18 @@ def summarise(output: str, run: dict[str, Any] | None = None) -> Summary:
             depth_loss=precision.loss(content["depth"]),
             not_drawn=draw(output, job, content, local).problems,
         )
+
+
+def conclude_parts(output: str, parts: list[Summed], run: dict[str, Any]) -> Summary:
+    """`conclude`, of what several processes have summed up."""
+    return conclude(output, summed(parts), run)
+
+
+def _job(output: str) -> Job:
+    job = jobs.read(output)
+    if job is None:
+        raise FileNotFoundError(f"{output} holds no data set")
+    return job
 
 
 def _finish(
@@ -111,13 +123,6 @@ def _finish(
     # Last: whoever sees it sees a whole data set.
     _put(output, GENERATION, (json.dumps(content, indent=1) + "\n").encode())
     return content
-
-
-def _by_background(output: str, job: Job, units: list[WorkUnit]) -> Iterator[list[commit.Commit]]:
-    """The commit records, a background's at a time, in order."""
-    records = in_order(lambda unit: commit.read(output, job, unit), units, threads_for(output))
-    for _, group in itertools.groupby(records, lambda record: record.unit.background):
-        yield list(group)
 
 
 def _write_errors(output: str, job: Job) -> int:

@@ -8,7 +8,9 @@ pictures that do not fit it.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator
+import itertools
+from collections.abc import Iterator, Mapping
+from typing import NamedTuple
 
 import pyarrow as pa
 
@@ -17,14 +19,15 @@ from fgbg.files.sealed import DamagedError
 from fgbg.transforms import meter
 from fgbg.transforms.dataset import layout, manifest
 from fgbg.transforms.dataset.file_samples import FileReader, FileSample
-from fgbg.transforms.dataset.generation import Totals, order
+from fgbg.transforms.dataset.generation import Totals
 from fgbg.transforms.dataset.record_samples import RecordReader
 from fgbg.transforms.dataset.sample import SampleError
 from fgbg.transforms.job import commit
 from fgbg.transforms.job import job as jobs
-from fgbg.transforms.job.commit import Commit
+from fgbg.transforms.job.chunk import Chunk, chunks, units_of
+from fgbg.transforms.job.commit import Commit, Records
 from fgbg.transforms.job.job import Job
-from fgbg.transforms.job.work_unit import WorkUnit, sample_numbers, units_of_background
+from fgbg.transforms.job.work_unit import WorkUnit
 from fgbg.transforms.pixels.coding import KINDS
 from fgbg.transforms.steps.problem import FOREIGN, MISSING, UNIT, Problem
 from fgbg.transforms.steps.verify_commits import wrong_places, wrong_record
@@ -44,6 +47,7 @@ class Given:
         manifest: A local copy of its manifest; None where its rows cannot be compared.
         wrong_inputs: Inputs as used that are not what they were, relative to the data set.
         recompute: What to compose again, and how to compare it.
+        rows: Rows of the units that have a commit record, by chunk.
     """
 
     output: str
@@ -51,6 +55,7 @@ class Given:
     manifest: str | None
     wrong_inputs: frozenset[str]
     recompute: Recompute
+    rows: tuple[tuple[Chunk, int], ...] = ()
 
     def can_compose(self, unit: WorkUnit) -> bool:
         """Whether both inputs of a unit are what they were."""
@@ -83,29 +88,31 @@ class Found:
     blocks: list[tuple[str, int, int]] = dataclasses.field(default_factory=list)
 
 
-def check_background(
+def check_chunk(
     given: Given,
-    background: int,
-    done: set[WorkUnit],
-    group: int | None,
+    chunk: Chunk,
+    stored: pa.Table | None,
     reader: FileReader | RecordReader | None,
 ) -> Found:
-    """Checks a background's commit records, rows, and pictures.
+    """Checks the commit records, rows, and pictures of a background, or of a chunk of it.
 
     Args:
         given: What all workers are told.
-        background: Its number.
-        done: The units of the data set that have a commit record.
-        group: The row group of the manifest that has its rows; None if there is none.
+        chunk: The chunk.
+        stored: Its rows of the manifest; None if there are none.
         reader: Of the data set; None where no plan of its shards is there.
     """
     job = jobs.read_cached(given.output, given.version)
     found = Found([], Totals())
     records = []
-    c = job.configuration
-    of_job = units_of_background(background, len(job.foregrounds), c.mirror, len(c.placements))
-    for unit in sorted((unit for unit in of_job if unit in done), key=order):
-        record = _record(given, job, unit, found.problems)
+    of_chunk = commit.of_chunk(given.output, job, chunk)
+    for damage in of_chunk.damaged:
+        name = _relative(given.output, damage.path)
+        problem = f"{damage.problem}; its units are to be made again"
+        found.problems.append(Problem(name, problem, MISSING))
+    done = of_chunk.done
+    for unit in (unit for unit in units_of(job, chunk) if unit in done):
+        record = _record(given, of_chunk, unit, found.problems)
         if record is not None:
             records.append(record)
             found.totals.add(job, record)
@@ -118,21 +125,25 @@ def check_background(
     else:
         known = records
     table = manifest.table(job, known, places)
-    if given.manifest is not None and group is not None:
-        stored = manifest.read_table(given.manifest, group)
+    if stored is not None:
         found.manifest = differences(stored, table)
     found.problems += _check_pictures(given, job, reader, known, table)
     if not job.in_records:
-        found.problems += _strays(given.output, job, background, table)
+        found.problems += _strays(given.output, job, chunk, table)
     return found
 
 
-def _record(given: Given, job: Job, unit: WorkUnit, problems: list[Problem]) -> Commit | None:
+def _relative(output: str, path: str) -> str:
+    return path.removeprefix(output).lstrip("/")
+
+
+def _record(
+    given: Given, records: Records, unit: WorkUnit, problems: list[Problem]
+) -> Commit | None:
     """The commit record of a unit; None where there is none that can be used."""
-    path = commit.record_path(given.output, job, unit)
-    name = path.removeprefix(given.output).lstrip("/")
+    name = _relative(given.output, records.path_of(unit))
     try:
-        record = commit.read(given.output, job, unit)
+        record = records.read(unit)
     except FileNotFoundError:
         return None  # withdrawn meanwhile
     except DamagedError as error:
@@ -140,7 +151,7 @@ def _record(given: Given, job: Job, unit: WorkUnit, problems: list[Problem]) -> 
             Problem(name, f"{error.problem}; its unit is to be made again", UNIT, unit.name)
         )
         return None
-    if problem := wrong_record(job, record):
+    if problem := wrong_record(records.job, record):
         problems.append(Problem(name, problem, UNIT, unit.name))
         return None
     if given.knows_size(unit) and (problem := wrong_places(given.output, given.version, record)):
@@ -170,9 +181,9 @@ def _check_pictures(
                 problems += _check_files(given, sample, unit, sizes, with_background)
         meter.count("rows_checked", len(own))
         if not problems and sizes != record.sizes:
-            name = commit.record_path(given.output, job, unit).removeprefix(given.output)
+            name = _relative(given.output, commit.record_path(given.output, job, unit))
             problem = f"says {record.sizes} bytes, there are {sizes}"
-            problems.append(Problem(name.lstrip("/"), problem, UNIT, unit.name))
+            problems.append(Problem(name, problem, UNIT, unit.name))
         chosen = given.recompute.has(job, unit) and given.can_compose(unit)
         if chosen and reader is not None and not problems:
             problems += check_composed(given.output, given.version, given.recompute, reader, record)
@@ -199,13 +210,11 @@ def _check_files(
         yield Problem(sample.row[kind], problem, UNIT, unit.name)
 
 
-def _strays(output: str, job: Job, background: int, table: pa.Table) -> Iterator[Problem]:
+def _strays(output: str, job: Job, chunk: Chunk, table: pa.Table) -> Iterator[Problem]:
     """Files in a background's folder that belong to no sample that is done."""
-    folder = f"bg{background}"
     names = {name for kind in KINDS for name in table[kind].to_pylist()}
     undone: list[str] = []
-    for file in storage.storage_for(output).walk(storage.join(output, folder)):
-        name = f"{folder}/{file}"
+    for name in _files_of(output, job, chunk):
         if name in names:
             continue
         if not layout.belongs(job, name):
@@ -213,29 +222,74 @@ def _strays(output: str, job: Job, background: int, table: pa.Table) -> Iterator
         elif not name.endswith(".part"):  # a write that was cut off
             undone.append(name)
     if undone:
-        more = f", as are {len(undone) - 1} more files in {folder}" if len(undone) > 1 else ""
+        where = f"bg{chunk.background}"
+        more = f", as are {len(undone) - 1} more files in {where}" if len(undone) > 1 else ""
         yield Problem(undone[0], f"is of a unit that is not done{more}", MISSING)
 
 
-def groups_of(job: Job, done: set[WorkUnit], sizes: list[int]) -> dict[int, int] | None:
-    """The row group of each background in a manifest of whole groups.
+def _files_of(output: str, job: Job, chunk: Chunk) -> Iterator[str]:
+    """Files below a background's folder: those of a chunk, with the first one what is of none."""
+    store, folder = storage.storage_for(output), f"bg{chunk.background}"
+    own = {f"fg_{number}" for number in range(chunk.first, chunk.last + 1)}
+    if chunk.last - chunk.first + 1 < len(job.foregrounds):
+        if chunk.first == 1:
+            every = {f"fg_{number}" for number in range(1, len(job.foregrounds) + 1)}
+            own |= set(store.children(storage.join(output, folder))) - every
+    else:
+        own = {""}
+    for child in sorted(own):
+        where = storage.join(folder, child).rstrip("/")
+        names = list(store.walk(storage.join(output, where)))
+        if not names and store.size(storage.join(output, where)) is not None:
+            yield where
+        yield from (f"{where}/{name}" for name in names)
+
+
+class Place(NamedTuple):
+    """Where a chunk's rows are in a manifest.
+
+    Attributes:
+        group: The row group.
+        first: The first of its rows that is the chunk's.
+        rows: How many are.
+    """
+
+    group: int
+    first: int
+    rows: int
+
+
+def places_of(job: Job, done: Mapping[Chunk, int], sizes: list[int]) -> dict[Chunk, Place] | None:
+    """The rows of each chunk in a manifest of whole groups.
 
     Args:
         job: The data set's job.
-        done: The units that have a commit record.
+        done: Rows of the units that have a commit record, by chunk.
         sizes: Rows of each row group.
 
     Returns:
         None if the manifest has other rows than all of the job, or all that are done.
     """
-    everything = job.samples // len(job.backgrounds)
-    if sizes == [everything] * len(job.backgrounds):
-        return {number: number - 1 for number in range(1, len(job.backgrounds) + 1)}
-    rows: dict[int, int] = {}
-    c = job.configuration
-    for unit in done:
-        count = len(sample_numbers(c.placements, c.mirror, unit))
-        rows[unit.background] = rows.get(unit.background, 0) + count
-    if sizes != [rows[background] for background in sorted(rows)]:
-        return None
-    return {background: i for i, background in enumerate(sorted(rows))}
+    each = job.samples // (len(job.backgrounds) * len(job.foregrounds))
+    everything = {chunk: each * (chunk.last - chunk.first + 1) for chunk in chunks(job)}
+    for rows in (everything, {chunk: done[chunk] for chunk in sorted(done)}):
+        if sizes == list(rows.values()):
+            return {chunk: Place(i, 0, count) for i, (chunk, count) in enumerate(rows.items())}
+        found = _in_large_groups(rows, sizes)
+        if found is not None:
+            return found
+    return None
+
+
+def _in_large_groups(rows: dict[Chunk, int], sizes: list[int]) -> dict[Chunk, Place] | None:
+    """As older versions wrote them: a row group for each background, whatever its size."""
+    found = {}
+    group = -1
+    for _, chunks_ in itertools.groupby(rows, lambda chunk: chunk.background):
+        group, first = group + 1, 0
+        for chunk in chunks_:
+            found[chunk] = Place(group, first, rows[chunk])
+            first += rows[chunk]
+        if group >= len(sizes) or sizes[group] != first:
+            return None
+    return found if group + 1 == len(sizes) else None

@@ -10,10 +10,10 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from fgbg.transforms.dataset import manifest
 from fgbg.transforms.dataset.manifest import MANIFEST
+from fgbg.transforms.dataset.manifest_file import parts
 from fgbg.transforms.steps.problem import SUMMARY, Problem
 
 _COLUMNS_NAMED = 5
@@ -106,17 +106,19 @@ def open_manifest(local: str) -> tuple[list[int] | None, list[Problem]]:
         Rows of every group; None, and what is wrong, where it cannot be compared row by row.
     """
     try:
-        file = pq.ParquetFile(local)
-        for group in range(file.num_row_groups):
-            file.read_row_group(group)
+        with manifest.ManifestFile(local) as file:
+            for group in range(len(file.sizes)):
+                file.read(group)
     except FileNotFoundError:
         return None, [Problem(MANIFEST, "missing", SUMMARY)]
     except Exception as error:  # damaged files end in errors of many kinds
         why = " ".join(str(error).split())[:200]
         return None, [Problem(MANIFEST, f"cannot be read: {why}", SUMMARY)]
-    if not file.schema_arrow.equals(manifest.SCHEMA):
+    if file.schema is None:
+        return None, [Problem(MANIFEST, "is a folder without a part", SUMMARY)]
+    if not file.schema.equals(manifest.SCHEMA):
         return None, [Problem(MANIFEST, "has other columns than a manifest has", SUMMARY)]
-    return manifest.group_sizes(local), []
+    return file.sizes, []
 
 
 def check_bytes(local: str, made_with: str | None) -> Iterator[Problem]:
@@ -129,23 +131,29 @@ def check_bytes(local: str, made_with: str | None) -> Iterator[Problem]:
         local: A local copy of the manifest, whose rows are what they should be.
         made_with: The version of pyarrow that generation.json names.
     """
+    for part in parts(local):
+        name = MANIFEST if part == local else f"{MANIFEST}/{os.path.basename(part)}"
+        yield from _check_bytes(part, name, made_with)
+
+
+def _check_bytes(part: str, name: str, made_with: str | None) -> Iterator[Problem]:
     with tempfile.TemporaryDirectory() as folder:
         again = os.path.join(folder, MANIFEST)
-        manifest.rewrite(local, again)
-        writer, ours = manifest.written_by(local), manifest.written_by(again)
+        manifest.rewrite(part, again)
+        writer, ours = manifest.written_by(part), manifest.written_by(again)
         if writer == ours:
-            if not filecmp.cmp(local, again, shallow=False):
+            if not filecmp.cmp(part, again, shallow=False):
                 yield Problem(
-                    MANIFEST,
+                    name,
                     "its rows are right, but statistics or other bytes beside them are not what "
                     "was written",
                     SUMMARY,
                 )
         elif made_with == pa.__version__:
             problem = f"says that {writer} wrote it; by generation.json it was {ours}"
-            yield Problem(MANIFEST, problem, SUMMARY)
-        elif _statistics(local) != manifest.statistics(again):
-            yield Problem(MANIFEST, "its statistics are not those of its rows", SUMMARY)
+            yield Problem(name, problem, SUMMARY)
+        elif _statistics(part) != manifest.statistics(again):
+            yield Problem(name, "its statistics are not those of its rows", SUMMARY)
 
 
 def _statistics(local: str) -> list[list[dict[str, Any] | None]] | None:

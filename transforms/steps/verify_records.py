@@ -120,9 +120,9 @@ def check_shards(output: str, job: Job, expected: Plan | None) -> Iterator[Probl
             problem = f"has {size} bytes, not {shard.bytes}"
             yield Problem(shard.path, problem, SHARD, shard.name)
         elif not shards.is_joined(output, shard):
-            yield Problem(shard.path, "its shard record is missing or another's", SHARD, shard.name)
+            yield Problem(shard.path, "its shard record is missing or another's", PLAN)
     yield from _check_descriptions(output, job, plan)
-    yield from _strays(output, plan)
+    yield from _strays(output, job, plan)
 
 
 def _check_descriptions(output: str, job: Job, plan: Plan) -> Iterator[Problem]:
@@ -145,7 +145,7 @@ def _check_descriptions(output: str, job: Job, plan: Plan) -> Iterator[Problem]:
         yield Problem(path, problem, SUMMARY)
 
 
-def _strays(output: str, plan: Plan) -> Iterator[Problem]:
+def _strays(output: str, job: Job, plan: Plan) -> Iterator[Problem]:
     store = storage.storage_for(output)
     known = {shard.name for shard in plan.shards}
     known |= {"features.json", "schema.pbtxt", shards.DATASET_INFO}
@@ -155,4 +155,10 @@ def _strays(output: str, plan: Plan) -> Iterator[Problem]:
             yield Problem(f"{RECORDS}/{name}", problem, FOREIGN)
     for folder in (BLOCKS, JOINING) if plan.complete else (JOINING,):
         for name in store.walk(storage.join(output, folder)):
+            if folder == BLOCKS and not shards.is_block(output, job, name):
+                # A file that no run writes there is told with all others of its kind.
+                if layout.is_block(f"{folder}/{name}"):
+                    problem = "is another job's, or damaged in its name; it is left alone"
+                    yield Problem(f"{folder}/{name}", problem, FOREIGN)
+                continue
             yield Problem(f"{folder}/{name}", "is left from joining the shards", SUMMARY)

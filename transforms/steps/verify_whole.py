@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from collections.abc import Iterator
 from typing import Any
@@ -13,6 +14,7 @@ from fgbg.transforms.dataset.card import card
 from fgbg.transforms.dataset.generation import Totals
 from fgbg.transforms.job import commit
 from fgbg.transforms.job import job as jobs
+from fgbg.transforms.job.chunk import Chunk, chunk_of
 from fgbg.transforms.job.job import CARD, ERRORS, GENERATION, JOB_FILE, JOB_SPARE, Job
 from fgbg.transforms.job.work_unit import WorkUnit
 from fgbg.transforms.records.plan import Plan
@@ -79,16 +81,49 @@ def _differences(job: Job, other: Job) -> str:
     return "; ".join(d if len(d) < 200 else f"{d[:200]}..." for d in kept)
 
 
-def check_commits(output: str, job: Job) -> tuple[set[WorkUnit], list[Problem]]:
-    """The commit records by their names: the units that have one, and what is wrong."""
-    units, others = commit.listed(output, job)
-    lost = [unit for name in others if (unit := commit.unit_named(name)) and unit not in units]
-    if lost:
-        return units, [
+@dataclasses.dataclass
+class Ended:
+    """How much of a data set has ended, by its commit records and those of failures.
+
+    Attributes:
+        units: Number of units that are done.
+        rows: Their samples, by chunk.
+        failed: Units that failed and are not done.
+    """
+
+    units: int = 0
+    rows: dict[Chunk, int] = dataclasses.field(default_factory=dict)
+    failed: set[WorkUnit] = dataclasses.field(default_factory=set)
+
+
+def check_commits(output: str, job: Job) -> tuple[Ended, list[Problem]]:
+    """The commit records by their names: what has ended, and what is wrong."""
+    c = job.configuration
+    failed = commit.failed(output)
+    ended = Ended(failed=set(failed))
+    others: list[str] = []
+    lost, first_lost = 0, None
+    whole: set[int] = set()
+    for records in commit.by_background(output, job):
+        done = records.done
+        ended.units += len(done)
+        ended.failed -= done
+        for unit in done:
+            chunk = chunk_of(job, unit)
+            ended.rows[chunk] = ended.rows.get(chunk, 0) + c.placements[unit.round]
+        if len(done) == job.units_per_background:
+            whole.add(next(iter(done)).background)
+        others += records.others
+        for unit in filter(None, map(commit.unit_named, records.others)):
+            if unit not in done:
+                lost += 1
+                first_lost = unit if first_lost is None else min(first_lost, unit)
+    if first_lost is not None:
+        return ended, [
             Problem(
                 jobs.COMMITS,
-                f"{len(lost):,} records are of another job than {JOB_FILE}, the first is of "
-                f"{min(lost).name}: seed, inputs' hashes or another option of the job was edited, "
+                f"{lost:,} records are of another job than {JOB_FILE}, the first is of "
+                f"{first_lost.name}: seed, inputs' hashes or another option of the job was edited, "
                 "or the records are another data set's. Put back the right job or records; or let "
                 "fgbg generate make these units of the job that is there",
                 OTHER_JOB,
@@ -96,19 +131,30 @@ def check_commits(output: str, job: Job) -> tuple[set[WorkUnit], list[Problem]]:
         ]
     problem = "is no commit record of this job, but another one's, a copy or somebody's file"
     found = [Problem(name, f"{problem}; it is left alone", FOREIGN) for name in others]
-    failed = commit.failed(output)
-    if len(units | failed) != job.units or failed:
-        absent = next((u for u in map(job.unit_at, range(job.units)) if u not in units), None)
+    if ended.units + len(ended.failed) != job.units or failed:
+        absent = _first_absent(output, job, whole)
         path = jobs.COMMITS if absent is None else commit.record_path(output, job, absent)
         found.append(
             Problem(
                 path.removeprefix(output).lstrip("/"),
-                f"missing: {len(units)} of {job.units} units are done, {len(failed)} failed: fgbg "
+                f"missing: {ended.units} of {job.units} units are done, {len(failed)} failed: fgbg "
                 "generate makes what is missing",
                 MISSING,
             )
         )
-    return units, found
+    return ended, found
+
+
+def _first_absent(output: str, job: Job, whole: set[int]) -> WorkUnit | None:
+    """The first unit of a job that has no commit record."""
+    for background in range(1, len(job.backgrounds) + 1):
+        if background not in whole:
+            done = commit.of_background(output, job, background).done
+            first = (background - 1) * job.units_per_background
+            for number in range(first, first + job.units_per_background):
+                if (unit := job.unit_at(number)) not in done:
+                    return unit
+    return None
 
 
 def check_inputs(output: str, job: Job) -> tuple[frozenset[str], list[Problem]]:

@@ -164,7 +164,7 @@ def test_killed_at_every_step_of_joining(small_inputs, few, tmp_path, in_process
                 with pytest.raises(Killed):
                     join_all(output)
             every_shard_is_whole(output, few)
-            assert shards.forget_lost(str(output), job_of(output)) == 0
+            assert shards.forget_lost(str(output), job_of(output)) == set()
             join_all(output)
             assert {p.name: p.read_bytes() for p in shard_files(output)} == {
                 p.name: p.read_bytes() for p in shard_files(few)
@@ -212,7 +212,7 @@ def test_killed_in_the_middle_of_removing_blocks(few, tmp_path, monkeypatch):
         with pytest.raises(Killed):
             join_all(output)
     assert blocks(output) == before - 1
-    assert shards.forget_lost(str(output), job_of(output)) == 0
+    assert shards.forget_lost(str(output), job_of(output)) == set()
     join_all(output)
     every_shard_is_whole(output, few)
     assert len(shard_files(output)) == 4 and blocks(output) == 0

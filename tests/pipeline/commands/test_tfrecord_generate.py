@@ -23,6 +23,7 @@ from fgbg.transforms.job.work_unit import WorkUnit
 from fgbg.transforms.pixels import coding
 from fgbg.transforms.records import shards
 from fgbg.transforms.steps import write as writing
+from tests.helpers.damage import flip_a_bit
 from tests.helpers.data_sets import arguments, job_of, make_in_process, tree
 from tests.helpers.small_networks import keras_file
 from tests.helpers.tfrecord_sets import (
@@ -254,17 +255,39 @@ def test_fewer_shards_after_a_failure_leave_none_of_the_others(inputs, tmp_path,
     assert tree(output) == tree(calm)
 
 
-@pytest.mark.parametrize("loss", ["shard", "cut", "shard record"])
+def test_a_lost_shard_record_costs_no_unit(inputs, data_set, tmp_path, capsys, in_process):
+    """The shard proves itself; one that is not what the commit records say is made again."""
+    output = tmp_path / "set"
+    shutil.copytree(data_set, output)
+    first, second = shard_files(output)[:2]
+    for path in (first, second):
+        (output / "_work" / "shards" / f"{path.name}.json").unlink()
+    before = first.stat().st_ino
+    assert main(["verify", str(output)]) == 1
+    assert "its shard record is missing" in capsys.readouterr().out
+    assert main(arguments(inputs, output, *RECORDS, "--shards", "5")) == 0
+    assert "lost their records" not in capsys.readouterr().err
+    assert first.stat().st_ino == before and tree(output) == tree(data_set)
+    (output / "_work" / "shards" / f"{second.name}.json").unlink()
+    flip_a_bit(second)
+    assert main(arguments(inputs, output, *RECORDS, "--shards", "5")) == 0
+    assert "units have lost their records" in capsys.readouterr().err
+    assert tree(output) == tree(data_set)
+    (output / "_work" / "shards" / f"{second.name}.json").unlink()
+    assert main(["verify", str(output), "--repair"]) == 0
+    assert "Made again" not in capsys.readouterr().err
+    assert tree(output) == tree(data_set)
+
+
+@pytest.mark.parametrize("loss", ["shard", "cut"])
 def test_a_lost_shard_is_made_again(loss, inputs, data_set, tmp_path, capsys, in_process):
     output = tmp_path / "set"
     shutil.copytree(data_set, output)
     path = shard_files(output)[1]
     if loss == "shard":
         path.unlink()
-    elif loss == "cut":
-        path.write_bytes(path.read_bytes()[:-10])
     else:
-        (output / "_work" / "shards" / f"{path.name}.json").unlink()
+        path.write_bytes(path.read_bytes()[:-10])
     assert main(arguments(inputs, output, *RECORDS, "--shards", "5")) == 0
     assert "units have lost their records" in capsys.readouterr().err
     assert tree(output) == tree(data_set)

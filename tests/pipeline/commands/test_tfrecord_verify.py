@@ -131,7 +131,7 @@ DAMAGE: dict[str, tuple[Callable[[Path], object], list[str]]] = {
             (o / "_work/blocks/bg1").mkdir(parents=True)
             or (o / "_work/blocks/bg1/x.tfrecord").write_bytes(b"")
         ),
-        ["_work/blocks/bg1/x.tfrecord: is left from joining"],
+        ["_work/blocks/bg1/x.tfrecord: is no file of fgbg; it is left alone"],
     ),
     "files of image form": (
         lambda o: (o / "bg1").mkdir() or (o / "bg1" / "x.jpg").write_bytes(b""),

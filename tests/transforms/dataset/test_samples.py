@@ -114,6 +114,6 @@ def test_a_record_of_another_sample_is_an_error(sets):
 
 
 def test_records_without_a_plan_of_their_shards_are_not_opened(sets, monkeypatch):
-    monkeypatch.setattr(shards, "read_plan", lambda output: None)
+    monkeypatch.setattr(shards, "_PLAN", "absent.json")
     with pytest.raises(SampleError, match="it has no shards; run fgbg generate again"):
         reader_of(sets["tfrecord"])

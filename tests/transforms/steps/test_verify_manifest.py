@@ -69,7 +69,7 @@ def test_what_was_written_is_right(whole, small):
 def test_no_bit_flips_unseen(small):
     """Each is seen when the file is opened, in its rows, or in its bytes."""
     data = bytearray(small.read_bytes())
-    tables = [manifest.read_table(str(small), group) for group in range(2)]
+    tables = [manifest.ManifestFile(str(small)).read(group) for group in range(2)]
     rng = random.Random(0)
     for place in rng.sample(range(len(data)), 150):
         data[place] ^= 1 << rng.randrange(8)
@@ -79,7 +79,7 @@ def test_no_bit_flips_unseen(small):
         sizes, problems = open_manifest(str(flipped))
         if problems or sizes != [4, 2]:
             continue
-        stored = [manifest.read_table(str(flipped), group) for group in range(2)]
+        stored = [manifest.ManifestFile(str(flipped)).read(group) for group in range(2)]
         if all(a.equals(b) for a, b in zip(stored, tables)):
             (problem,) = check_bytes(str(flipped), pa.__version__)
             assert problem.file == manifest.MANIFEST and problem.cure == SUMMARY

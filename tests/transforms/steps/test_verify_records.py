@@ -224,15 +224,28 @@ def test_a_lost_plan_is_all_that_is_told(data_set):
 
 def test_files_of_no_shard_are_told(data_set):
     stray = "tfrecord/fgbg-train.tfrecord-00000-of-00002"
-    for name in (stray, "_work/blocks/bg1/x", "_work/joining/x"):
+    unit = WorkUnit(1, 1, False, 0)
+    block = shards.block_path(str(data_set.output), data_set.job, unit)
+    block = Path(block).relative_to(data_set.output).as_posix()
+    other = f"_work/blocks/{unit.name}.0123456789ab.tfrecord"
+    for name in (stray, block, other, "_work/blocks/bg1/x", "_work/joining/x"):
         (data_set.output / name).parent.mkdir(parents=True, exist_ok=True)
         (data_set.output / name).write_bytes(b"")
     left = "is left from joining the shards"
     assert shards_told(data_set) == [
         (stray, "belongs to no shard of the data set; it is left alone"),
-        ("_work/blocks/bg1/x", left),
+        *sorted(
+            [
+                (block, left),
+                (other, "is another job's, or damaged in its name; it is left alone"),
+            ]
+        ),
         ("_work/joining/x", left),
     ]
+    # What was joined is deleted, and nothing else.
+    shards.finish(str(data_set.output))
+    kept = {path.name for path in (data_set.output / "_work/blocks").rglob("*") if path.is_file()}
+    assert kept == {Path(other).name, "x"}
 
 
 @pytest.mark.parametrize("complete", [True, False])
@@ -244,8 +257,12 @@ def test_blocks_are_left_while_units_are_missing(complete, data_set):
     for folder in ("blocks", "joining"):
         (data_set.output / "_work" / folder).mkdir(exist_ok=True)
         (data_set.output / "_work" / folder / "x").write_bytes(b"")
+    block = Path(shards.block_path(str(data_set.output), data_set.job, WorkUnit(1, 1, False, 0)))
+    block.parent.mkdir(parents=True)
+    block.write_bytes(b"")
+    own = block.relative_to(data_set.output).as_posix()
     told = [file for file, words in shards_told(data_set) if "is left from joining" in words]
-    assert told == (["_work/blocks/x"] if complete else []) + ["_work/joining/x"]
+    assert told == ([own] if complete else []) + ["_work/joining/x"]
 
 
 def test_descriptions_are_compared_key_by_key(data_set):

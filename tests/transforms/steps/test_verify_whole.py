@@ -86,8 +86,8 @@ def beside(data_set) -> Beside:
 def test_an_undamaged_data_set_has_no_problem(beside, data_set):
     assert beside.told(beside.content()) == []
     assert beside.totals.levels.median() is not None
-    units, problems = check_commits(str(data_set.output), data_set.job)
-    assert len(units) == 4 and problems == []
+    ended, problems = check_commits(str(data_set.output), data_set.job)
+    assert ended.units == 4 and problems == []
 
 
 @pytest.mark.parametrize(
