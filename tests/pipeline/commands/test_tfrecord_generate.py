@@ -140,13 +140,13 @@ def test_the_whole_graph_makes_the_same(inputs, data_set, tmp_path):
         arguments_of_graph = GraphArguments.of(request.output, request.job, None, threads=1)
         generate_and_summarise(root, arguments_of_graph)
     assert tree(tmp_path / "set") == tree(data_set)
-    # Two shuffles, and what crosses them are keys of units and names of shards.
+    # Three shuffles: of keys of units, names of shards, and numbers of chunks.
     shuffles = [
         transform
         for transform in root.to_runner_api().components.transforms.values()
         if transform.spec.urn == "beam:transform:reshuffle:v1"
     ]
-    assert len(shuffles) == 2
+    assert len(shuffles) == 3
 
 
 def test_a_run_again_does_nothing_and_an_extension_is_refused(inputs, data_set, tmp_path, capsys):
