@@ -45,29 +45,29 @@ def hints_of(proto, step):
     return proto.components.environments[step.environment_id].resource_hints
 
 
-def test_there_is_one_reshuffle(proto):
+def test_there_is_one_reshuffle_of_units_and_one_of_chunks(proto):
     found = [
         t.unique_name
         for t in proto.components.transforms.values()
         if t.spec.urn == common_urns.composites.RESHUFFLE.urn
     ]
-    assert found == ["Reshuffle"]
+    assert sorted(found) == ["Reshuffle", "SummariseChunks/Reshuffle"]
 
 
-def test_what_is_grouped_besides_is_one_number_at_the_end(proto):
+def test_what_is_grouped_besides_is_small_and_at_the_end(proto):
     found = {
         t.unique_name.partition("/")[0]
         for t in proto.components.transforms.values()
         if t.spec.urn == common_urns.primitives.GROUP_BY_KEY.urn
     }
-    assert found == {"Reshuffle", "AllDone"}
+    assert found == {"Reshuffle", "AllDone", "SummariseChunks"}
 
 
 def test_only_keys_cross_the_reshuffle(proto):
     (shuffle,) = [
         t
         for t in proto.components.transforms.values()
-        if t.spec.urn == common_urns.composites.RESHUFFLE.urn
+        if t.spec.urn == common_urns.composites.RESHUFFLE.urn and t.unique_name == "Reshuffle"
     ]
     context = pipeline_context.PipelineContext(proto.components)
     for collection in (*shuffle.inputs.values(), *shuffle.outputs.values()):
@@ -91,7 +91,9 @@ def test_generate_is_one_environment(proto):
 
 def test_no_other_step_asks_for_the_gpu(proto):
     others = {n: s for n, s in steps(proto).items() if not n.startswith("Generate/")}
-    assert {"WorkUnits", "DropCommitted", "Summarise"} <= {n.partition("/")[0] for n in others}
+    assert {"WorkUnits", "DropCommitted", "SummariseChunks", "Conclude"} <= {
+        n.partition("/")[0] for n in others
+    }
     assert not [n for n, s in others.items() if hints_of(proto, s)]
 
 
