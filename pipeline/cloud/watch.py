@@ -96,8 +96,9 @@ class Watch:
             if counted.get("samples") or counted.get("units_failed"):
                 return counted.get("samples", 0), counted.get("units_failed", 0)
         with contextlib.suppress(OSError):
-            units = commit.committed(self._output, self._job)
-            return max(0, samples_of(self._job, units) - self._done), 0
+            listed = commit.by_background(self._output, self._job)
+            samples = sum(samples_of(self._job, found.done) for found in listed)
+            return max(0, samples - self._done), 0
         return 0, 0
 
 

@@ -20,6 +20,7 @@ from fgbg.transforms.dataset import drawings, generation, manifest_parts
 from fgbg.transforms.job import commit
 from fgbg.transforms.job import job as jobs
 from fgbg.transforms.job.job import ERRORS, REPORT, Job
+from fgbg.transforms.job.work_unit import WorkUnit
 from fgbg.transforms.records import shards
 
 if TYPE_CHECKING:
@@ -99,6 +100,11 @@ def is_whole(output: str, job: Job, samples: int) -> bool:
     except (FileNotFoundError, KeyError, TypeError, ValueError):
         return False
     return summarised == samples and (not job.in_records or shards.all_joined(output))
+
+
+def samples_of(job: Job, units: set[WorkUnit]) -> int:
+    c = job.configuration
+    return sum(c.placements[unit.round] for unit in units)
 
 
 def make_units(
