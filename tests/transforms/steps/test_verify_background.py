@@ -9,12 +9,13 @@ import pytest
 
 from fgbg.transforms.job import commit
 from fgbg.transforms.job import job as jobs
+from fgbg.transforms.job.chunk import Chunk, chunk_of
 from fgbg.transforms.job.job import Job
 from fgbg.transforms.job.work_unit import WorkUnit
 from fgbg.transforms.steps import verify_background
 from fgbg.transforms.steps.problem import FOREIGN, MISSING, UNIT, Problem
 from fgbg.transforms.steps.verify import CheckBackground, read_found
-from fgbg.transforms.steps.verify_background import Found, Given, groups_of
+from fgbg.transforms.steps.verify_background import Found, Given, places_of
 from fgbg.transforms.steps.verify_recompute import Recompute
 from tests.helpers.drawn_jobs import Finished, drawn_inputs, finish, make_units
 
@@ -50,6 +51,15 @@ def unit(background: int, mirrored: bool = False) -> WorkUnit:
 
 
 EVERY = {unit(background, mirrored) for background in (1, 2) for mirrored in (False, True)}
+
+
+def groups_of(job, done, sizes):
+    """The row group of each background, where each is a chunk: of as many rows as are done."""
+    rows: dict[Chunk, int] = {}
+    for one in done:
+        rows[chunk_of(job, one)] = rows.get(chunk_of(job, one), 0) + 2
+    found = places_of(job, rows, sizes)
+    return None if found is None else {chunk.background: at.group for chunk, at in found.items()}
 
 
 def test_each_background_has_its_row_group(whole):
