@@ -7,9 +7,11 @@ the CRC-32 of all that stands before it, so that any of this is seen, and it is 
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 import zlib
+from collections.abc import Iterator
 from typing import Any
 
 _SEAL = "crc32"
@@ -65,6 +67,24 @@ def unseal(data: bytes, path: str) -> dict[str, Any]:
         raise DamagedError(path, f"is no JSON: {error}") from error
     del content[_SEAL]
     return content
+
+
+@contextlib.contextmanager
+def fitting(path: str, what: str) -> Iterator[None]:
+    """Makes a DamagedError of what is raised inside where content is another than expected.
+
+    A checksum can be right of another file put in its place, or of an edit.
+
+    Args:
+        path: The file.
+        what: What it should be, for the message: "plan of shards".
+    """
+    try:
+        yield
+    except DamagedError:
+        raise
+    except (LookupError, TypeError, ValueError, AttributeError) as error:
+        raise DamagedError(path, f"is no {what}: {error!r}") from error
 
 
 def check_seal(data: bytes, path: str) -> None:

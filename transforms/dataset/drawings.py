@@ -48,6 +48,6 @@ def wrong(output: str) -> dict[str, str]:
         try:
             if checksum(store.read(storage.join(output, name))) != expected:
                 found[name] = "has changed since it was drawn"
-        except FileNotFoundError:
+        except OSError:
             found[name] = "missing"
     return found

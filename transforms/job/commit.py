@@ -18,7 +18,7 @@ from collections.abc import Iterable, Iterator
 
 from fgbg.files import storage
 from fgbg.files.ordered_map import in_order, threads_for
-from fgbg.files.sealed import DamagedError, seal, unseal
+from fgbg.files.sealed import DamagedError, fitting, seal, unseal
 from fgbg.transforms.job import job as jobs
 from fgbg.transforms.job import packed
 from fgbg.transforms.job.chunk import Chunk, units_of
@@ -382,7 +382,9 @@ def read_failure(output: str, unit: WorkUnit) -> dict[str, str]:
     """What `write_failure` recorded; of a damaged record the damage itself."""
     path = _failure_path(output, unit)
     try:
-        return unseal(storage.storage_for(path).read(path), path)
+        content = unseal(storage.storage_for(path).read(path), path)
+        with fitting(path, "record of a failure"):
+            return {name: str(content[name]) for name in ("unit", "step", "reason")}
     except DamagedError as error:
         return {"unit": unit.name, "step": "unknown", "reason": str(error)}
 

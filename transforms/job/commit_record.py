@@ -7,7 +7,7 @@ import math
 from collections.abc import Iterable
 from typing import Any
 
-from fgbg.files.sealed import DamagedError, seal, unseal
+from fgbg.files.sealed import DamagedError, fitting, seal, unseal
 from fgbg.transforms.job.work_unit import WorkUnit
 
 
@@ -78,13 +78,11 @@ class Commit:
             DamagedError: It is not what was written, or another unit's.
         """
         content = unseal(data, path)
-        try:
+        with fitting(path, "commit record"):
             moments = {k: Moments(*values) for k, values in content["moments"].items()}
             named = WorkUnit.parse(content["unit"])
             found = cls(named, content["columns"], moments, content["bytes"])
             found._check_types()
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
-            raise DamagedError(path, f"is no commit record: {error!r}") from error
         if named != unit:
             raise DamagedError(path, f"is the record of {named.name}")
         return found

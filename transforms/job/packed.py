@@ -16,7 +16,7 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from fgbg.files import storage
-from fgbg.files.sealed import DamagedError, seal, unseal
+from fgbg.files.sealed import DamagedError, fitting, seal, unseal
 from fgbg.transforms.job.chunk import Chunk
 from fgbg.transforms.job.job import COMMITS
 from fgbg.transforms.job.work_unit import WorkUnit
@@ -119,7 +119,7 @@ def open_pack(path: str) -> Pack:
         wanted *= 4
         data = store.read_range(path, 0, wanted)
     content = unseal(data[:end] or data, path)
-    try:
+    with fitting(path, "file of packed commit records"):
         entries = {}
         offset = end
         columns = (content[name] for name in ("units", "identities", "sizes"))
@@ -127,8 +127,6 @@ def open_pack(path: str) -> Pack:
             entries[WorkUnit.parse(name)] = Entry(identity, offset, size)
             offset += size
         return Pack(path, end, content["checksum"], entries)
-    except (KeyError, TypeError, ValueError) as error:
-        raise DamagedError(path, f"holds no packed commit records: {error!r}") from error
 
 
 kept_pack = functools.lru_cache(_TABLES_KEPT)(open_pack)

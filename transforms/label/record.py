@@ -25,7 +25,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from fgbg.files import storage
-from fgbg.files.sealed import DamagedError, seal, unseal
+from fgbg.files.sealed import DamagedError, fitting, seal, unseal
 from fgbg.transforms.label.sources import Item
 
 FOLDER = "_work/label"
@@ -147,18 +147,21 @@ def read(output: str, items: Iterable[Item], fingerprint: str) -> Known:
         path = storage.join(output, name)
         try:
             content = unseal(store.read(path), path)
+            with fitting(path, "record of labels"):
+                if content["fingerprint"] != fingerprint:
+                    continue
+                target, part_bytes = content["target"], int(content["part_bytes"])
+                pairs = zip(content["versions"], content["rows"], strict=True)
+                rows = [(row["name"], _BETTER[row["status"]], of, row) for of, row in pairs]
         except (DamagedError, FileNotFoundError):
             continue
-        if content["fingerprint"] != fingerprint:
-            continue
-        target = content["target"]
         if target:
-            known.parts[os.path.basename(name).removesuffix(".json")] = content["part_bytes"]
-        for version, row in zip(content["versions"], content["rows"], strict=True):
-            key = target, row["name"]
+            known.parts[os.path.basename(name).removesuffix(".json")] = part_bytes
+        for picture, rank, version, row in rows:
+            key = target, picture
             is_lost = not target and not there.issuperset(row.get("files", ()))
             before = known.rows.get(key)
-            is_better = before is None or _BETTER[row["status"]] < _BETTER[before["status"]]
+            is_better = before is None or rank < _BETTER[before["status"]]
             if wanted.get(key) == version and not is_lost and is_better:
                 known.rows[key] = row
     return known

@@ -13,7 +13,7 @@ import math
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from fgbg.files.sealed import seal, unseal
+from fgbg.files.sealed import fitting, seal, unseal
 from fgbg.transforms.job.job import RECORDS, Job
 from fgbg.transforms.job.work_unit import WorkUnit
 
@@ -113,10 +113,8 @@ class Plan:
             DamagedError: It is not what was written.
         """
         content = unseal(data, path)
-        return cls(
-            content["complete"],
-            tuple(map(shard_of, content["shards"])),
-        )
+        with fitting(path, "plan of shards"):
+            return cls(content["complete"], tuple(map(shard_of, content["shards"])))
 
     def shard(self, name: str) -> Shard:
         """A shard by its name."""

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from fgbg.files import storage
-from fgbg.files.sealed import DamagedError, check_seal
+from fgbg.files.sealed import check_seal, fitting
 from fgbg.transforms.job.work_unit import WorkUnit
 from fgbg.transforms.records.plan import Shard, ShardFile, shard_of
 
@@ -41,15 +41,12 @@ class StoredPlan:
         data = storage.storage_for(path).read(path)
         check_seal(data, path)
         text = data.decode("ascii")
-        try:
-            self.complete: bool = json.loads(text[: text.index(_SHARDS)].rstrip(",") + "}")[
-                "complete"
-            ]
+        with fitting(path, "plan of shards"):
+            head = json.loads(text[: text.index(_SHARDS)].rstrip(",") + "}")
+            self.complete: bool = head["complete"]
             self._shards = {
                 content["name"]: (begin, end - begin) for begin, end, content in _shards(text)
             }
-        except (ValueError, KeyError, TypeError) as error:
-            raise DamagedError(path, f"is no plan of shards: {error!r}") from error
 
     def shard(self, name: str) -> Shard:
         """A shard by its name."""
@@ -60,7 +57,9 @@ class StoredPlan:
         """Of each unit its shard, the number of its first record there, and that one's offset."""
         data = storage.storage_for(self._path).read(self._path)
         check_seal(data, self._path)
-        return StoredPlaces(shard_of(content) for _, _, content in _shards(data.decode("ascii")))
+        with fitting(self._path, "plan of shards"):
+            found = (shard_of(content) for _, _, content in _shards(data.decode("ascii")))
+            return StoredPlaces(found)
 
 
 def _shards(text: str) -> Iterator[tuple[int, int, dict[str, Any]]]:

@@ -106,6 +106,18 @@ def test_a_sealed_record_of_other_types_is_named_and_its_unit_made_again(case, c
     assert tree(output) == tree(whole)
 
 
+@pytest.mark.parametrize("name", ["_work/shards/plan.json", "_work/inputs.json"])
+def test_another_sealed_file_in_its_place_is_named_and_mended(name, case, capsys):
+    output, whole, _ = case
+    if not (output / name).exists():
+        pytest.skip("image files have no shards")
+    shutil.copyfile(commit_file(output, UNIT), output / name)
+    assert main(["verify", str(output)]) == 1
+    assert name in capsys.readouterr().out
+    assert main(["verify", str(output), "--repair"]) == 0
+    assert tree(output) == tree(whole)
+
+
 @pytest.mark.parametrize("repair", [(), ("--repair",)])
 def test_a_lost_input_is_named_beside_damaged_checksums_of_inputs(repair, case, capsys):
     output, whole, command = case
