@@ -15,6 +15,7 @@ from typing import Any
 
 from fgbg.files import storage
 from fgbg.files.sealed import DamagedError, seal, unseal
+from fgbg.transforms.job import typed
 from fgbg.transforms.job.work_unit import WorkUnit
 
 FORMAT_VERSION = 2
@@ -140,10 +141,8 @@ class InputPicture:
 
     def __post_init__(self) -> None:
         # Read from a file that people may edit: what is no size is to be told at once.
-        for name in ("number", "width", "height"):
-            value = getattr(self, name)
-            if type(value) is not int or value < 1:
-                raise TypeError(f"{name} of input {self.file!r} is {value!r}")
+        if min(self.number, self.width, self.height) < 1:
+            raise TypeError(f"input {self.file!r} has no number or no size")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -223,12 +222,15 @@ class Job:
             for name in ("size", "canvas", "fg_scale"):
                 configuration[name] = tuple(configuration[name])
             configuration["splits"] = [(name, share) for name, share in configuration["splits"]]
-            return cls(
+            found = cls(
                 Configuration(**configuration),
                 [InputPicture(**b) for b in content["backgrounds"]],
                 [InputPicture(**f) for f in content["foregrounds"]],
                 content["skipped"],
             )
+            for part in (found, found.configuration, *found.backgrounds, *found.foregrounds):
+                typed.check(part)
+            return found
         except (KeyError, TypeError) as error:
             raise DamagedError(path, f"not a job description: {error!r}") from error
 

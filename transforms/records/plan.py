@@ -84,9 +84,16 @@ def _to_json(shard: Shard) -> dict[str, Any]:
 
 
 def shard_of(content: dict[str, Any]) -> Shard:
-    """A shard of what is stored of it."""
-    blocks = (Block(WorkUnit.parse(name), k, size) for name, k, size in content["blocks"])
-    return Shard(content["name"], content["split"], tuple(blocks))
+    """A shard of what is stored of it.
+
+    Raises:
+        KeyError, TypeError, ValueError: It is no shard.
+    """
+    blocks = tuple(Block(WorkUnit.parse(name), k, size) for name, k, size in content["blocks"])
+    numbers = (number for block in blocks for number in (block.records, block.bytes))
+    if any(type(number) is not int or number < 0 for number in numbers):
+        raise TypeError("a size is no whole number")
+    return Shard(str(content["name"]), str(content["split"]), blocks)
 
 
 @dataclasses.dataclass(frozen=True)

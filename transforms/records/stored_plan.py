@@ -45,7 +45,8 @@ class StoredPlan:
             head = json.loads(text[: text.index(_SHARDS)].rstrip(",") + "}")
             self.complete: bool = head["complete"]
             self._shards = {
-                content["name"]: (begin, end - begin) for begin, end, content in _shards(text)
+                shard_of(content).name: (begin, end - begin)
+                for begin, end, content in _shards(text)
             }
 
     def shard(self, name: str) -> Shard:

@@ -46,7 +46,7 @@ def differences(stored: pa.Table, expected: pa.Table) -> Difference | None:
     """
     if stored.num_rows != expected.num_rows:
         wanted = set(expected["key"].to_pylist())
-        kept = [i for i, key in enumerate(stored["key"].to_pylist()) if key in wanted]
+        kept = [i for i, key in enumerate(_values(stored["key"])) if key in wanted]
         if len(kept) != expected.num_rows:
             return None  # with a record lost, no row can be told from another: told for the record
         stored = stored.take(pa.array(kept, pa.int64()))
@@ -59,7 +59,7 @@ def differences(stored: pa.Table, expected: pa.Table) -> Difference | None:
         if stored[name].equals(expected[name]):
             continue
         columns.append(name)
-        pairs = zip(stored[name].to_pylist(), expected[name].to_pylist(), strict=True)
+        pairs = zip(_values(stored[name]), expected[name].to_pylist(), strict=True)
         rows = [(i, a, b) for i, (a, b) in enumerate(pairs) if a != b]
         wrong.update(i for i, _, _ in rows)
         if rows and (first is None or rows[0][0] < first[0]):
@@ -67,6 +67,14 @@ def differences(stored: pa.Table, expected: pa.Table) -> Difference | None:
     if first is None:
         return None
     return Difference(len(wrong), columns, expected["key"][first[0]].as_py(), first[1])
+
+
+def _values(column: pa.ChunkedArray) -> list[Any]:
+    """The values of a column, damaged text written out."""
+    if not pa.types.is_string(column.type):
+        return column.to_pylist()
+    texts = column.cast(pa.binary()).to_pylist()
+    return [None if text is None else text.decode(errors="backslashreplace") for text in texts]
 
 
 def as_problem(found: Iterable[Difference], rows: int) -> list[Problem]:

@@ -360,3 +360,26 @@ def test_a_job_does_not_change():
     for frozen, name in ((job(), "skipped"), (job().configuration, "seed"), (BACKGROUND, "file")):
         with pytest.raises(dataclasses.FrozenInstanceError):
             setattr(frozen, name, None)
+
+
+@pytest.mark.parametrize(
+    ("part", "name", "value"),
+    [
+        ("configuration", "seed", "0"),
+        ("configuration", "mirror", 1),
+        ("configuration", "canvas", [64, 64.0]),
+        ("configuration", "placements", [True]),
+        ("configuration", "depth_model", []),
+        ("configuration", "scale_per", 3),
+        ("backgrounds", "sha256", []),
+        ("backgrounds", "author", None),
+        ("foregrounds", "width", 0),
+        ("foregrounds", "number", "1"),
+    ],
+)
+def test_a_value_of_another_type_is_damage_whatever_the_checksum(part, name, value):
+    content = unseal(job().to_bytes(), "")
+    entry = content[part] if part == "configuration" else content[part][0]
+    entry[name] = value
+    with pytest.raises(DamagedError, match="path: not a job description"):
+        Job.from_bytes(seal(content), "path")

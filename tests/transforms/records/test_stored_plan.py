@@ -54,14 +54,25 @@ def test_a_plan_of_nothing_has_no_shard(path):
     assert stored.complete is False and len(stored.places()) == 0
 
 
+def plan_with(block: list) -> bytes:
+    shard = {"name": "a", "split": "train", "blocks": [block]}
+    return seal({"complete": True, "shards": [shard]})
+
+
 @pytest.mark.parametrize(
     "content",
-    [b"", b"{}", PLAN.to_bytes()[:-9], seal({"complete": True}), seal({"a": 1, "shards": [7]})],
+    [
+        *(plan_with(["bg1/fg_1/as_given_0", *sizes]) for sizes in ([3, "9"], [None, 9], [3, -1])),
+        *[b"", b"{}", PLAN.to_bytes()[:-9], seal({"complete": True})],
+        seal({"a": 1, "shards": [7]}),
+    ],
 )
 def test_what_is_no_plan_is_damage(content, path):
     path.write_bytes(content)
     with pytest.raises(DamagedError):
         StoredPlan(str(path))
+    with pytest.raises(DamagedError):
+        Plan.from_bytes(content, str(path))
     path.unlink()
     with pytest.raises(FileNotFoundError):
         StoredPlan(str(path))

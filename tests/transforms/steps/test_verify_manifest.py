@@ -158,3 +158,12 @@ def test_all_differences_are_one_problem():
     )
     (problem,) = as_problem([one, many, Difference(1, ["key"], "a", ["key", "b", "a"])], 4000)
     assert "in bg, x, y, fg, number and 1 more;" in problem.problem
+
+
+def test_text_that_is_no_utf8_is_told_and_not_raised():
+    expected = pa.table({"key": ["bg1/fg_1/1"], "bg_file": ["room.png"]})
+    damaged = pa.array([b"r\xffom.png"]).cast(pa.binary()).view(pa.string())
+    found = differences(pa.table({"key": expected["key"], "bg_file": damaged}), expected)
+    assert found is not None
+    assert found.columns == ["bg_file"]
+    assert found.first == ["bg_file", "r\\xffom.png", "room.png"]
