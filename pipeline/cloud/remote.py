@@ -184,7 +184,7 @@ def _summary(output: str) -> Summary | None:
             counts["units_failed"],
             sum(content["bytes"].values()),
             counts["empty_masks"],
-            depth_loss=precision.loss(content.get("depth")),
+            depth_remarks=precision.remarks(content.get("depth")),
             not_drawn=tuple(f"{name}: {text}" for name, text in drawings.wrong(output).items()),
         )
     except (OSError, ValueError, KeyError, TypeError):

@@ -173,8 +173,8 @@ def _convert(
         f"{summary.samples:,} samples, {byte_size(summary.bytes)}, in "
         f"{duration(time.monotonic() - started)}: {target}"
     )
-    if summary.depth_loss:
-        tell(summary.depth_loss)
+    if summary.depth_remarks:
+        tell(summary.depth_remarks)
     if summary.failed:
         tell(f"{summary.failed:,} units failed: {storage.join(target, jobs.ERRORS)} says why")
     return OK if summary.samples == data_set.samples else SOME_FAILED

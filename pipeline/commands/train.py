@@ -43,8 +43,8 @@ def main(arguments: list[str]) -> int:
             asked.test_set, asked.inputs == "pair", asked.limit, (training_set.TEST,)
         )
         found.facts["test_set"] = training_set.check_test_set(found, test)
-    if found.depth_loss:
-        say(found.depth_loss)
+    if found.depth_remarks:
+        say(found.depth_remarks)
     if test.measured != TEST:
         say(
             f"{test.path}: no background is in the test split, so the network is measured on the "

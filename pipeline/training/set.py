@@ -49,7 +49,7 @@ class TrainingSet:
         foregrounds: SHA-256 of the foregrounds' files.
         checksums: CRC-32 of each file on gs://, by its path; empty for records and local files.
         in_manifest: Samples by split, whether used or not.
-        depth_loss: What 8-bit depth loses, in a sentence; "" where nothing is lost.
+        depth_remarks: What is to be said of its depth, in sentences; "" for nothing.
     """
 
     path: str
@@ -60,7 +60,7 @@ class TrainingSet:
     foregrounds: set[str]
     checksums: dict[str, int]
     in_manifest: dict[str, int]
-    depth_loss: str = ""
+    depth_remarks: str = ""
 
     @property
     def measured(self) -> str:
@@ -124,7 +124,7 @@ def read(
             in_splits.setdefault(picture.split, set()).add(picture.sha256)
         foregrounds = {picture.sha256 for picture in finished.job.foregrounds}
         checksums = _checksums(path, columns, chosen) if to_check else {}
-        loss = precision.loss(finished.generation.get("depth"))
+        loss = precision.remarks(finished.generation.get("depth"))
         in_manifest = {name: columns["split"].count(name) for name in SPLITS}
     data = DataSet(
         configuration.size,

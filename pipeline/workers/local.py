@@ -238,8 +238,8 @@ def closing_lines(output: str, job: Job, summary: Summary, wall: float) -> None:
     )
     if summary.empty_masks:
         tell(f"Warning: {summary.empty_masks:,} masks are empty: foregrounds too thin to see")
-    if summary.depth_loss:
-        tell(summary.depth_loss)
+    if summary.depth_remarks:
+        tell(summary.depth_remarks)
     warn_of_drawings(output, summary.not_drawn)
     if summary.failed:
         tell(

@@ -153,7 +153,7 @@ def _depth_section(job: Job, depth: dict[str, Any] | None) -> str:
         else f"8 bits over 0..{c.depth_range_m:g} m, the same scale in every picture: "
         f"`metres = value.astype(numpy.float32) * {c.depth_range_m:g} / 255`"
     )
-    loss = precision.loss(depth)
+    loss = precision.remarks(depth)
     about_loss = f"{loss}\n" if loss else ""
     return f"""
 ## Depth

@@ -118,7 +118,7 @@ def _form(job: Job, generation: dict[str, Any]) -> str:
     if c.depth_format == "png16":
         return text + ", depth as 16-bit PNG in millimetres."
     text += f", depth as 8-bit JPEG over 0 to {c.depth_range_m:g} m."
-    loss = precision.loss(generation["depth"])
+    loss = precision.remarks(generation["depth"])
     return f"{text} {loss}"
 
 

@@ -36,7 +36,7 @@ class Summary:
         failed: Number of units that failed.
         bytes: Bytes of all samples' pictures.
         empty_masks: Number of samples whose mask has no pixel.
-        depth_loss: What 8-bit depth loses, in a sentence; "" where nothing is lost.
+        depth_remarks: What is to be said of its depth, in sentences; "" for nothing.
         not_drawn: Why sheets or report could not be drawn, in words; empty if they were.
     """
 
@@ -45,7 +45,7 @@ class Summary:
     failed: int
     bytes: int
     empty_masks: int
-    depth_loss: str = ""
+    depth_remarks: str = ""
     not_drawn: tuple[str, ...] = ()
 
 
@@ -84,7 +84,7 @@ def conclude(output: str, total: Summed, run: dict[str, Any] | None = None) -> S
         content = _finish(output, job, totals, failures, plan, run)
         return dataclasses.replace(
             summary,
-            depth_loss=precision.loss(content["depth"]),
+            depth_remarks=precision.remarks(content["depth"]),
             not_drawn=draw(output, job, content, local).problems,
         )
 

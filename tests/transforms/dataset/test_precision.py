@@ -36,9 +36,9 @@ def test_levels_are_counted_without_keeping_them():
 
 
 def test_nothing_is_said_where_nothing_is_lost_and_old_sets_are_read():
-    assert precision.loss(None) == precision.loss({"format": "png16"}) == ""
+    assert precision.remarks(None) == precision.remarks({"format": "png16"}) == ""
     old = {"format": "jpg", "metres_per_level": 10 / 255, "range_m": 10.0}
-    assert "steps of 39.2 mm over 10 m; --depth" in precision.loss(old)
+    assert "steps of 39.2 mm over 10 m; --depth" in precision.remarks(old)
 
 
 @pytest.mark.parametrize("depth_format", ["jpg", "png16"])
@@ -87,3 +87,12 @@ def test_a_card_takes_no_markup_of_licences(small_inputs, tmp_path, in_process):
         f"| {file} | \\*A\\* &lt;script&gt; | &lt;h1&gt;x&lt;/h1&gt; \\# Mine | https://x/%3Cb"
         in card
     )
+
+
+@pytest.mark.parametrize("form", ["jpg", "png16"])
+def test_the_built_in_network_is_called_what_it_is(form):
+    depth = {"format": form, "metres_per_level": 0.04, "range_m": 10, "model": {"kind": "builtin"}}
+    told = precision.remarks(depth)
+    assert "by builtin, a small network to try things with" in told
+    assert ("8-bit depth" in told) == (form == "jpg")
+    assert "builtin" not in precision.remarks({**depth, "model": {"kind": "onnx"}})
