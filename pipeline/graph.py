@@ -17,7 +17,8 @@ from fgbg.transforms.steps.estimate_depth import DepthModelHandler, EstimateDept
 from fgbg.transforms.steps.join_shards import JoinShards
 from fgbg.transforms.steps.run_made import Made, added_up, made_now, timings
 from fgbg.transforms.steps.summarise import Summary, conclude
-from fgbg.transforms.steps.summarise_chunk import SummariseChunks, Summed
+from fgbg.transforms.steps.summarise_chunk import Summed
+from fgbg.transforms.steps.summarise_chunks import SummariseChunks
 from fgbg.transforms.steps.write import RecordFailure, Write
 
 

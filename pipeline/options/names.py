@@ -28,6 +28,11 @@ def as_known(tokens: Iterable[str], known: Mapping[str, argparse.Action]) -> lis
         if token == "--":  # what follows are no options
             found += [token, *pending]
             break
+        if found and _is_switch(known.get(found[-1])):
+            if token.lower() in ("true", "false", "yes", "no", "1", "0"):
+                found[-1] += f"={token}"
+                continue
+            found[-1] += "=true"  # so that it does not take what stands behind it
         name, equals, value = token.partition("=")
         if token.startswith("--"):
             name = spelled(name, known)
@@ -37,6 +42,8 @@ def as_known(tokens: Iterable[str], known: Mapping[str, argparse.Action]) -> lis
             elif not equals and _is_switch(known.get(negated)):
                 token = f"{negated}=false"
         found.append(token)
+    if found and _is_switch(known.get(found[-1])):
+        found[-1] += "=true"
     return found
 
 

@@ -9,16 +9,14 @@ from __future__ import annotations
 
 import dataclasses
 import io
-from collections.abc import Iterable, Iterator
-
-import apache_beam as beam
+from collections.abc import Iterable
 
 from fgbg.files import storage
 from fgbg.transforms.dataset import manifest, manifest_parts
 from fgbg.transforms.dataset.generation import Totals
 from fgbg.transforms.job import commit
 from fgbg.transforms.job import job as jobs
-from fgbg.transforms.job.chunk import Chunk, chunks, units_of
+from fgbg.transforms.job.chunk import Chunk, units_of
 from fgbg.transforms.job.commit import Commit
 from fgbg.transforms.records import shards
 
@@ -81,52 +79,3 @@ def summarise_chunk(output: str, version: str, chunk: Chunk) -> Summed:
     else:
         storage.storage_for(path).delete_files([path])
     return Summed(totals, commit.pack(found, chunk, stored))
-
-
-class SummariseChunk(beam.DoFn):
-    """Chunk -> Summed.
-
-    Args:
-        output: The data set.
-        version: The version of its job.
-    """
-
-    def __init__(self, output: str, version: str) -> None:
-        self._output = output
-        self._version = version
-
-    def process(self, chunk: tuple[int, int, int]) -> Iterator[Summed]:
-        yield summarise_chunk(self._output, self._version, Chunk(*chunk))
-
-
-class SummariseChunks(beam.PTransform):
-    """Anything, once, when all units have ended -> Summed, once, of the whole data set.
-
-    Args:
-        output: The data set.
-        version: The version of its job.
-    """
-
-    def __init__(self, output: str, version: str) -> None:
-        super().__init__()
-        self._output = output
-        self._version = version
-
-    def expand(self, done: beam.PCollection) -> beam.PCollection:
-        output, version = self._output, self._version
-        return (
-            done
-            | "Chunks"
-            >> beam.FlatMap(_chunks, output, version).with_output_types(
-                tuple[int, int, int]
-            )  # Chunk, as three numbers
-            | "Reshuffle" >> beam.Reshuffle()  # only numbers cross
-            | "SummariseChunk" >> beam.ParDo(SummariseChunk(output, version))  # Summed
-            | "AllSummed" >> beam.CombineGlobally(summed)  # Summed, once
-        )
-
-
-def _chunks(_: object, output: str, version: str) -> Iterator[tuple[int, int, int]]:
-    job = jobs.read_cached(output, version)
-    manifest_parts.prepare(output, job)
-    yield from map(tuple, chunks(job))

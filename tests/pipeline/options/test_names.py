@@ -27,7 +27,7 @@ def known():
         ("--no-mirror", "--mirror=false"),
         ("--no_mirror", "--mirror=false"),
         ("--no-skip-bad-inputs", "--skip_bad_inputs=false"),
-        ("--no-fsync", "--no_fsync"),
+        ("--no-fsync", "--no_fsync=true"),
         ("--no-placements", "--no-placements"),  # takes no true or false
         ("--no-mirror=true", "--no-mirror=true"),  # of no meaning
         ("--image_quality", "--image_quality"),
@@ -57,6 +57,15 @@ def test_what_follows_two_hyphens_is_no_option(known):
 )
 def test_a_switch_is_given_alone_or_with_a_value_or_negated(more, mirror):
     assert generate_parser().parse_args([*REQUIRED, *more]).mirror is mirror
+
+
+@pytest.mark.parametrize("given", [["--light", "a"], ["a", "--light"], ["--light", "true", "a"]])
+def test_a_switch_does_not_take_what_stands_behind_it(given):
+    parser = Parser(prog="x")
+    parser.add_argument("path")
+    add_switch(parser.add_argument, "--light", "light")
+    found = parser.parse_args(given)
+    assert found.path == "a" and found.light is True
 
 
 def test_options_of_beam_may_have_hyphens():
