@@ -253,7 +253,7 @@ WRONG: dict[str, tuple[Callable[[Path], list[str]], str]] = {
     "a scale above one": (lambda t: ["--fg_scale", "0.5,2"], "above 1 goes with --scale_per"),
     "a scale of words": (lambda t: ["--fg_scale", "big"], "MIN,MAX"),
     "full truncation": (lambda t: ["--truncation", "1"], "0 to 0.95"),
-    "a bad boolean": (lambda t: ["--mirror", "perhaps"], "neither true nor false"),
+    "a bad boolean": (lambda t: ["--mirror=perhaps"], "neither true nor false"),
     "splits that do not sum": (lambda t: ["--splits", "a=0.5,b=0.4"], "do not sum to 1"),
     "a split twice": (lambda t: ["--splits", "a=0.5,a=0.5"], "twice"),
     "a quality of 0": (lambda t: ["--image_quality", "0"], "1 to 100"),
