@@ -57,7 +57,10 @@ def _wrong_sums(job: Job, record: Commit) -> Iterator[str]:
 def wrong_places(output: str, version: str, record: Commit) -> str:
     """What a usable record says otherwise than the job of where the foreground stands."""
     job = jobs.read_cached(output, version)
-    _, places = places_of(job, record.unit, _stored_size(output, record.unit.foreground))
+    size = _stored_size(output, record.unit.foreground)
+    if min(size) < 1:
+        return ""  # no picture: composing it again, or its checksum, says so
+    _, places = places_of(job, record.unit, size)
     for i, (number, place) in enumerate(zip(record.columns["number"], places, strict=True)):
         found = tuple(record.columns[f"canvas_{name}"][i] for name in _BOX)
         if found != tuple(place):
@@ -70,7 +73,10 @@ def wrong_places(output: str, version: str, record: Commit) -> str:
 
 @functools.lru_cache(maxsize=4096)
 def _stored_size(output: str, number: int) -> tuple[int, int]:
-    """Width and height of a foreground as used, from the head of its PNG file."""
+    """Width and height of a foreground as used, from the head of its PNG file; 0 if it is none."""
     path = storage.join(output, jobs.FOREGROUNDS, f"fg_{number}.png")
-    head = storage.storage_for(path).read_range(path, _PNG_SIZE, 8)
+    head = storage.storage_for(path).read_range(path, 0, _PNG_SIZE + 8)
+    if not head.startswith(b"\x89PNG"):
+        return 0, 0
+    head = head[_PNG_SIZE:]
     return int.from_bytes(head[:4], "big"), int.from_bytes(head[4:], "big")

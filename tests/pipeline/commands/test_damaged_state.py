@@ -130,6 +130,14 @@ def test_a_lost_input_is_named_beside_damaged_checksums_of_inputs(repair, case, 
     assert tree(output) == tree(whole)
 
 
+def test_a_foreground_that_is_no_picture_ends_no_command(case, capsys):
+    output, _, _ = case
+    (output / "foregrounds/fg_1.png").write_bytes(b"{}\n")
+    (output / "_work/inputs.json").write_bytes(b"")
+    assert main(["verify", str(output)]) == 1
+    assert "_work/inputs.json: is empty" in capsys.readouterr().out
+
+
 def edit_input(path: Path, height: int | None) -> None:
     content = unseal(path.read_bytes(), "")
     content["backgrounds"][0]["height"] = height
