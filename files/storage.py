@@ -16,6 +16,7 @@ from typing import BinaryIO, Protocol
 
 from fgbg.files.in_place import in_place, naming, put
 from fgbg.files.paths import GCS_PREFIX, is_gcs, is_pattern, join
+from fgbg.files.sealed import DamagedError
 
 __all__ = [
     "GCS_PREFIX",
@@ -138,8 +139,13 @@ class LocalStorage:
         self._folders: set[str] = set()
 
     def read(self, path: str) -> bytes:
-        with open(path, "rb") as file:
-            return file.read()
+        try:
+            with open(path, "rb") as file:
+                return file.read()
+        except OSError as error:
+            if error.errno == errno.EBADMSG:  # a power cut has left it half on the disk
+                raise DamagedError(path, f"cannot be read: {error.strerror}") from error
+            raise
 
     def read_range(self, path: str, offset: int, length: int) -> bytes:
         with open(path, "rb") as file:
