@@ -12,7 +12,6 @@ until it succeeds.
 from __future__ import annotations
 
 import dataclasses
-import errno
 import itertools
 import re
 from collections.abc import Iterable, Iterator
@@ -32,8 +31,6 @@ from fgbg.transforms.job.work_unit import WorkUnit
 # Records of a data set up to this number stay as they are: a listing of them is one request.
 PACKED_FROM = 1000
 _NAMES_IN_A_PAGE = 1000
-# What a disk says of a file that a power cut has left half written.
-_OF_THE_DISK = (errno.EBADMSG, errno.EIO)
 _SUFFIX = ".json"
 _NAME = r"(bg\d+/fg_\d+/(?:as_given|mirrored)_\d+)"
 _RECORD = re.compile(_NAME + r"\.([0-9a-f]+)\.json")
@@ -141,7 +138,7 @@ class Records:
         path, pack = self.path_of(unit), self.in_packs.get(unit)
         try:
             if pack is None:
-                return path, _read_file(path)
+                return path, storage.storage_for(path).read(path)
             entry, data = pack.entries[unit], self._bytes_of(pack)
             return path, data[entry.offset : entry.offset + entry.size]
         except FileNotFoundError:  # moved since it was listed
@@ -298,23 +295,13 @@ def read(output: str, job: Job, unit: WorkUnit) -> Commit:
     return Commit.from_bytes(data, path, unit)
 
 
-def _read_file(path: str) -> bytes:
-    """The bytes of a record; a file that the disk cannot give back is a damaged one."""
-    try:
-        return storage.storage_for(path).read(path)
-    except OSError as error:
-        if error.errno in _OF_THE_DISK:
-            raise DamagedError(path, f"cannot be read: {error.strerror}") from error
-        raise
-
-
 def _stored(output: str, job: Job, unit: WorkUnit) -> tuple[str, bytes]:
     path = record_path(output, job, unit)
     identity = jobs.unit_identity(job, unit)
     if job.units > PACKED_FROM and (found := packed.find(output, unit, identity)):
         return found
     try:
-        return path, _read_file(path)
+        return path, storage.storage_for(path).read(path)
     except FileNotFoundError:
         packed.forget_what_is_kept()  # packed since it was looked for
         if found := packed.find(output, unit, identity):
